@@ -1,0 +1,1 @@
+"""Graphs to ONNX files and back, and the onnxruntime sessions that run them."""

@@ -1,0 +1,1 @@
+"""Known architectures, ready to build."""

@@ -1,0 +1,1 @@
+"""Symbolic sizes, tensors, variables, primitives and graphs."""

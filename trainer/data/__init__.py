@@ -1,0 +1,1 @@
+"""Data: batches from arrays, generators and loaders, and the bundled data sets."""

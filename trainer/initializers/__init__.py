@@ -1,0 +1,1 @@
+"""Initializers: the values weights begin with."""

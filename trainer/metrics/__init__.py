@@ -1,0 +1,1 @@
+"""Metrics: what is reported while training, gathered batch by batch."""
