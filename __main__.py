@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"sardonyx {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("demo", add_help=False, help="train a digit classifier in every style and ship it as ONNX")
-    known, rest = parser.parse_known_args(arguments)
+    _, rest = parser.parse_known_args(arguments)
     return demo.main(rest) or 0
 
 

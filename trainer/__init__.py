@@ -1,1 +1,1 @@
-"""Everything that learns: tensors, operators, gradients, losses, metrics, optimizers, data, callbacks and the training loop."""
+"""Everything that learns: tensors, operators, gradients, losses, metrics, optimizers, data and the training loop."""
