@@ -4,7 +4,7 @@ import ast
 import builtins
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -57,10 +57,10 @@ class Module:
 
     path: str
     source: str
-    tree: ast.Module = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.tree = ast.parse(self.source, self.path)
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.source, self.path)
 
     @property
     def name(self) -> str:
