@@ -1,1 +1,11 @@
-"""Operators on tensors, one file a family."""
+"""Operations on tensors (Keras name: `keras.ops`), one file a family; each family's `__all__` is what is public."""
+
+from ..core.operators import FUNCTIONS
+from .arithmetic import *
+from .broadcast import *
+from .convert import *
+from .create import *
+from .linalg import *
+from .shape import *
+
+FUNCTIONS.update({name: value for name, value in globals().items() if callable(value) and not name.startswith("_")})

@@ -1,0 +1,175 @@
+"""Operators and NumPy-like methods that tensors and variables share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .dtypes import as_dtype
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
+"""Operations by name, filled by `trainer.ops`: operators and methods call them."""
+
+
+class Operators:
+    """Python's operators and NumPy's methods, each one an operation of `sardonyx.ops`."""
+
+    __slots__ = ()
+
+    def __add__(self, other: Any) -> Tensor:
+        return FUNCTIONS["add"](self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return FUNCTIONS["add"](other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return FUNCTIONS["subtract"](self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return FUNCTIONS["subtract"](other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return FUNCTIONS["multiply"](self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return FUNCTIONS["multiply"](other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return FUNCTIONS["divide"](self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return FUNCTIONS["divide"](other, self)
+
+    def __floordiv__(self, other: Any) -> Tensor:
+        return FUNCTIONS["floor_divide"](self, other)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return FUNCTIONS["floor_divide"](other, self)
+
+    def __mod__(self, other: Any) -> Tensor:
+        return FUNCTIONS["mod"](self, other)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return FUNCTIONS["mod"](other, self)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return FUNCTIONS["power"](self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return FUNCTIONS["power"](other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return FUNCTIONS["matmul"](self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return FUNCTIONS["matmul"](other, self)
+
+    def __and__(self, other: Any) -> Tensor:
+        return FUNCTIONS["logical_and"](self, other)
+
+    def __rand__(self, other: Any) -> Tensor:
+        return FUNCTIONS["logical_and"](other, self)
+
+    def __or__(self, other: Any) -> Tensor:
+        return FUNCTIONS["logical_or"](self, other)
+
+    def __ror__(self, other: Any) -> Tensor:
+        return FUNCTIONS["logical_or"](other, self)
+
+    def __xor__(self, other: Any) -> Tensor:
+        return FUNCTIONS["logical_xor"](self, other)
+
+    def __rxor__(self, other: Any) -> Tensor:
+        return FUNCTIONS["logical_xor"](other, self)
+
+    def __lt__(self, other: Any) -> Tensor:
+        return FUNCTIONS["less"](self, other)
+
+    def __le__(self, other: Any) -> Tensor:
+        return FUNCTIONS["less_equal"](self, other)
+
+    def __gt__(self, other: Any) -> Tensor:
+        return FUNCTIONS["greater"](self, other)
+
+    def __ge__(self, other: Any) -> Tensor:
+        return FUNCTIONS["greater_equal"](self, other)
+
+    def __neg__(self) -> Tensor:
+        return FUNCTIONS["negative"](self)
+
+    def __abs__(self) -> Tensor:
+        return FUNCTIONS["absolute"](self)
+
+    def __invert__(self) -> Tensor:
+        return FUNCTIONS["logical_not"](self)
+
+    def __pos__(self) -> Tensor:
+        return FUNCTIONS["convert_to_tensor"](self)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return FUNCTIONS["get_item"](self, index)
+
+    @property
+    def T(self) -> Tensor:
+        """The tensor with its axes reversed."""
+        return FUNCTIONS["transpose"](self)
+
+    def astype(self, dtype: Any) -> Tensor:
+        """The tensor converted to another element type."""
+        return FUNCTIONS["cast"](self, as_dtype(dtype))
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same elements in another shape; one size may be -1."""
+        return FUNCTIONS["reshape"](self, _sequence(shape))
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """The tensor with permuted axes, reversed when none are given."""
+        return FUNCTIONS["transpose"](self, _sequence(axes) or None)
+
+    def flatten(self) -> Tensor:
+        """The elements in one axis."""
+        return FUNCTIONS["reshape"](self, (-1,))
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """`ops.sum` of the tensor."""
+        return FUNCTIONS["sum"](self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """`ops.mean` of the tensor."""
+        return FUNCTIONS["mean"](self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """`ops.max` of the tensor."""
+        return FUNCTIONS["max"](self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """`ops.min` of the tensor."""
+        return FUNCTIONS["min"](self, axis=axis, keepdims=keepdims)
+
+    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """`ops.prod` of the tensor."""
+        return FUNCTIONS["prod"](self, axis=axis, keepdims=keepdims)
+
+    def all(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """`ops.all` of the tensor."""
+        return FUNCTIONS["all"](self, axis=axis, keepdims=keepdims)
+
+    def any(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """`ops.any` of the tensor."""
+        return FUNCTIONS["any"](self, axis=axis, keepdims=keepdims)
+
+    def var(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """`ops.var` of the tensor."""
+        return FUNCTIONS["var"](self, axis=axis, keepdims=keepdims)
+
+    def std(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """`ops.std` of the tensor."""
+        return FUNCTIONS["std"](self, axis=axis, keepdims=keepdims)
+
+
+def _sequence(arguments: tuple[Any, ...]) -> Any:
+    """Arguments given one by one or as a single sequence."""
+    return arguments[0] if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)) else arguments

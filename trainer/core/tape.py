@@ -1,0 +1,83 @@
+"""The recording half of automatic differentiation: a linear tape in order of creation."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .tensor import Symbol, Tensor
+
+if TYPE_CHECKING:
+    from .primitive import Primitive
+    from .variable import Variable
+
+_keys = itertools.count(1)
+
+
+class Entry(NamedTuple):
+    """One application of a primitive; inputs and outputs that its gradient does not read are kept as specs only."""
+
+    primitive: Primitive
+    input_keys: tuple[int, ...]
+    inputs: tuple[Tensor | None, ...]
+    attributes: Mapping[str, Any]
+    output_keys: tuple[int, ...]
+    outputs: tuple[Tensor, ...]
+
+
+class Tape:
+    """Records what happens to watched tensors. Keys, not identities, so that arrays can be freed early."""
+
+    __slots__ = ("entries", "reads", "tracked", "watches_variables")
+
+    def __init__(self, watches_variables: bool = True) -> None:
+        self.entries: list[Entry] = []
+        self.tracked: set[int] = set()
+        self.reads: dict[Variable, list[int]] = {}
+        self.watches_variables = watches_variables
+
+    def watch(self, tensor: Tensor) -> None:
+        """Record what happens to a tensor from now on."""
+        self.tracked.add(key_of(tensor))
+
+    def read(self, variable: Variable, tensor: Tensor) -> None:
+        """Note that a variable is read as `tensor`; trainable ones are watched."""
+        if variable.trainable and self.watches_variables:
+            self.watch_variable(variable, tensor)
+
+    def watch_variable(self, variable: Variable, tensor: Tensor) -> None:
+        """Watch one variable's present value."""
+        key = tensor.key or key_of(tensor)
+        if key not in self.tracked:
+            self.tracked.add(key)
+            self.reads.setdefault(variable, []).append(key)
+
+    def record(
+        self, primitive: Primitive, inputs: Sequence[Tensor | None], attributes: Mapping[str, Any], outputs: tuple[Tensor, ...]
+    ) -> None:
+        """Append an application if any of its inputs is tracked."""
+        tracked = self.tracked
+        keys = tuple([0 if x is None else x.key for x in inputs])
+        if tracked.isdisjoint(keys):
+            return
+        output_keys = tuple([x.key or key_of(x) for x in outputs])
+        tracked.update(output_keys)
+        residuals = primitive.residuals
+        kept_inputs = tuple(inputs) if residuals in ("all", "inputs") else tuple([_spec_only(x) for x in inputs])
+        kept_outputs = outputs if residuals in ("all", "outputs") else tuple([_spec_only(x) for x in outputs])
+        self.entries.append(Entry(primitive, keys, kept_inputs, attributes, output_keys, kept_outputs))
+
+
+def key_of(tensor: Tensor) -> int:
+    """The number by which tapes know a tensor."""
+    if not tensor.key:
+        tensor.key = next(_keys)
+    return tensor.key
+
+
+def _spec_only(tensor: Tensor | None) -> Any:
+    """A stand-in with shape and dtype but without the array; symbolic tensors hold no memory and stay."""
+    if tensor is None or tensor.array is None:
+        return tensor
+    return Tensor(None, Symbol(tensor.spec))

@@ -1,0 +1,202 @@
+"""A value that persists between calls: a layer's weight, an optimizer's moment, a generator's state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .dtypes import as_dtype, dtype_name
+from .errors import DtypeError, ShapeError, format_shape
+from .operators import FUNCTIONS, Operators
+from .spec import TensorSpec
+from .state import state
+from .tensor import Symbol, Tensor
+
+
+class Variable(Operators):
+    """A named, assignable tensor.
+
+    `initializer` is an array-like, or a callable `(shape, dtype) -> array` together with `shape`.
+    Reading it inside a trace yields a symbolic tensor, so a graph never freezes its value.
+
+    >>> import sardonyx as sx
+    >>> step = sx.Variable(0, dtype="int32", trainable=False, name="step")
+    >>> step.assign_add(2).numpy().item()
+    2
+    """
+
+    __hash__ = object.__hash__
+
+    def __init__(
+        self,
+        initializer: Any,
+        shape: Sequence[int] | None = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        aggregation: str = "none",
+        synchronization: str = "auto",
+        name: str | None = None,
+    ) -> None:
+        value = _initial_value(initializer, shape, dtype)
+        self.name = name or "variable"
+        if "/" in self.name:
+            raise ValueError(f"Variable name {name!r}: a name has no '/'; the path is built from the layers' names")
+        self.path = "/".join([*(s.path for s in state.scopes[-1:] if s.path), self.name])
+        self.trainable = trainable
+        self.autocast = autocast
+        self.aggregation = aggregation
+        self.synchronization = synchronization
+        self.regularizer: Callable[..., Any] | None = None
+        self.constraint: Callable[..., Any] | None = None
+        self.version = 0
+        self.is_shared = False
+        self._tensor = Tensor(value)
+        self._symbol = Tensor(None, Symbol(TensorSpec(value.shape, value.dtype), variable=self, name=self.name))
+
+    @property
+    def array(self) -> np.ndarray:
+        """The current NumPy array, owned by the variable (for kernels; use `numpy()` to keep a copy)."""
+        return self._tensor.array  # pyright: ignore[reportReturnType]
+
+    @property
+    def value(self) -> Tensor:
+        """The current value as a tensor; symbolic while tracing. Later updates do not reach into it."""
+        if state.traces or state.tapes:
+            return self.read()
+        self.is_shared = True
+        return self._tensor
+
+    def read(self) -> Tensor:
+        """The tensor that stands for the variable right now, known to the open tapes."""
+        if state.traces:
+            tensor = state.traces[-1].read(self)
+        else:
+            tensor = self._tensor
+        for tape in state.tapes:
+            tape.read(self, tensor)
+        return tensor
+
+    def symbol(self) -> Tensor:
+        """The symbolic tensor that stands for the variable's value when a graph runs."""
+        return self._symbol
+
+    def numpy(self) -> np.ndarray:
+        """A copy of the current value."""
+        return self.array.copy()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.array, dtype=dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the value; fixed for the life of the variable."""
+        return self._tensor.array.shape  # pyright: ignore[reportOptionalMemberAccess]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Element type; fixed for the life of the variable."""
+        return self._tensor.array.dtype  # pyright: ignore[reportOptionalMemberAccess]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def assign(self, value: Any) -> Tensor:
+        """Replace the value (same shape); inside a trace, record the assignment as an effect of the graph."""
+        if isinstance(value, Variable):
+            value = value.read()
+        if isinstance(value, Tensor) and value.array is None or state.traces:
+            return self._assign_symbolic(value)
+        array = np.asarray(value.array if isinstance(value, Tensor) else value)
+        self._check_shape(array.shape)
+        is_result = isinstance(value, Tensor) and array.dtype == self.dtype
+        self._tensor = Tensor(array if is_result else np.array(array, dtype=self.dtype))
+        self.version += 1
+        self.is_shared = is_result
+        return self._tensor
+
+    def _assign_symbolic(self, value: Any) -> Tensor:
+        if not state.traces:
+            raise ValueError(
+                f"variable '{self.path}': a symbolic tensor can be assigned only while a model or function is traced"
+            )
+        tensor = FUNCTIONS["convert_to_tensor"](value, dtype=self.dtype)
+        self._check_shape(tensor.shape)
+        state.traces[-1].assign(self, tensor)
+        return tensor
+
+    def assign_add(self, value: Any) -> Tensor:
+        """Add to the value."""
+        return self.assign(FUNCTIONS["add"](self.read(), value))
+
+    def assign_sub(self, value: Any) -> Tensor:
+        """Subtract from the value."""
+        return self.assign(FUNCTIONS["subtract"](self.read(), value))
+
+    def writable(self) -> np.ndarray:
+        """The array for an update in place by a kernel; a copy first if somebody was given the present one."""
+        array = self.array
+        if self.is_shared or not array.flags.writeable:
+            array = array.copy()
+            self.is_shared = False
+        self._tensor = Tensor(array)
+        self.version += 1
+        return array
+
+    def _check_shape(self, shape: tuple[Any, ...]) -> None:
+        if tuple(shape) != self.shape:
+            raise ShapeError(
+                f"variable '{self.path}': expected a value of shape {format_shape(self.shape)}, got {format_shape(shape)}"
+            )
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        return bool(self.read())
+
+    def __int__(self) -> int:
+        return int(self.read())
+
+    def __float__(self) -> float:
+        return float(self.read())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
+        twin = Variable(self.numpy(), dtype=self.dtype, trainable=self.trainable, name=self.name)
+        twin.path, twin.regularizer, twin.constraint = self.path, self.regularizer, self.constraint
+        memo[id(self)] = twin
+        return twin
+
+    def __repr__(self) -> str:
+        return f"<Variable path={self.path}, shape={format_shape(self.shape)}, dtype={dtype_name(self.dtype)}>"
+
+
+def _initial_value(initializer: Any, shape: Sequence[int] | None, dtype: Any) -> np.ndarray:
+    if callable(initializer) and not isinstance(initializer, (Tensor, Variable)):
+        if shape is None:
+            raise ValueError("Variable: with a callable initializer, `shape` must be given")
+        for size in shape:
+            if not isinstance(size, (int, np.integer)):
+                raise ShapeError(
+                    f"Variable: every size of a variable must be a number, got shape {format_shape(tuple(shape))}; "
+                    "fix that size in the model's Input"
+                )
+        kind = as_dtype(dtype)
+        made = initializer(tuple(int(s) for s in shape), dtype=dtype_name(kind))
+        array = np.array(made.array if isinstance(made, Tensor) else made, dtype=kind)
+        if array.shape != tuple(shape):
+            raise ShapeError(
+                f"Variable: the initializer made shape {format_shape(array.shape)}, expected {format_shape(tuple(shape))}"
+            )
+        return array
+    array = np.array(initializer)
+    if array.dtype.kind not in "biufc":
+        raise DtypeError(f"Variable: the initial value must be numbers, got {initializer!r}")
+    if dtype is None:
+        weak = not hasattr(initializer, "dtype") and array.dtype.kind == "f"
+        dtype = None if weak else array.dtype
+    return np.ascontiguousarray(array, dtype=as_dtype(dtype)).reshape(array.shape)

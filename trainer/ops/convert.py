@@ -1,0 +1,208 @@
+"""From Python and NumPy values to tensors, and between element types."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..core.dims import Dim, contains_dim
+from ..core.dtypes import as_dtype, default_float, dtype_name, result_type
+from ..core.emitter import Emitter, Value
+from ..core.errors import DtypeError, ShapeError
+from ..core.primitive import Primitive
+from ..core.spec import TensorSpec
+from ..core.tensor import Tensor
+from ..core.variable import Variable
+
+__all__ = ["cast", "convert_to_numpy", "convert_to_tensor", "dtype", "is_tensor", "shape"]
+
+_scalar_types = (bool, int, float)
+
+
+def _cast_infer(x: TensorSpec, *, dtype: np.dtype) -> TensorSpec:
+    return TensorSpec(x.shape, dtype)
+
+
+def _cast_lower(emit: Emitter, x: Value, *, dtype: np.dtype) -> Value:
+    return emit.cast(x, dtype)
+
+
+def _cast_vjp(gradient: Tensor, output: Tensor, x: Tensor, *, dtype: np.dtype) -> Tensor | None:
+    return cast(gradient, x.dtype) if x.dtype.kind == "f" and dtype.kind == "f" else None
+
+
+cast_primitive = Primitive(
+    name="cast",
+    run=lambda x, *, dtype: x.astype(dtype),
+    infer=_cast_infer,
+    lower=_cast_lower,
+    vjp=(_cast_vjp,),
+    residuals="none",
+)
+
+size_value = Primitive(
+    name="size_value",
+    run=lambda *, size, dtype: np.asarray(size.__index__(), dtype),
+    infer=lambda *, size, dtype: TensorSpec((), dtype),
+    lower=lambda emit, *, size, dtype: emit.cast(emit.size(size), dtype),
+)
+
+
+@lru_cache(maxsize=4096)
+def _scalar(value: Any, kind: type, dtype: np.dtype) -> Tensor:
+    return Tensor(np.asarray(value, dtype))
+
+
+def scalar(value: bool | int | float, dtype: np.dtype) -> Tensor:
+    """A Python number as a constant tensor of the given type (shared between calls: never write into it)."""
+    return _scalar(value, type(value), dtype)
+
+
+def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None) -> Tensor:
+    """A tensor of anything array-like: arrays, numbers, nested lists, variables, symbolic sizes, tensors themselves.
+
+    Python floats become the default float, Python integers int32, as in Keras. Raises `DtypeError` for what is no array of numbers.
+
+    >>> import sardonyx as sx
+    >>> sx.ops.convert_to_tensor([1, 2, 3]).dtype.name
+    'int32'
+    """
+    wanted = None if dtype is None else as_dtype(dtype)
+    if isinstance(x, Tensor):
+        return x if wanted is None or x.dtype == wanted else cast(x, wanted)
+    if isinstance(x, Variable):
+        tensor = x.value
+        return tensor if wanted is None or tensor.dtype == wanted else cast(tensor, wanted)
+    if isinstance(x, Dim):
+        return size_value(size=x, dtype=wanted or np.dtype("int32"))
+    if isinstance(x, _scalar_types):
+        return Tensor(np.asarray(x, wanted or result_type(type(x))))
+    if isinstance(x, (list, tuple)) and _has_tensors(x):
+        return _stack_nested(x, wanted)
+    array = np.asarray(x)
+    if array.dtype.kind not in "biufc" and array.dtype.kind not in "OSU":
+        raise DtypeError(f"convert_to_tensor: expected numbers, got an array of dtype {array.dtype}")
+    if array.dtype.kind == "O" and wanted is None and not all(isinstance(v, str) for v in array.flat):
+        raise DtypeError(f"convert_to_tensor: expected numbers or nested lists of one shape, got {x!r:.200}")
+    if wanted is None and not hasattr(x, "dtype") and not hasattr(x, "__array__"):
+        wanted = {"f": default_float(), "i": np.dtype("int32")}.get(array.dtype.kind)
+    return Tensor(array if wanted is None else array.astype(wanted, copy=False))
+
+
+def _has_tensors(values: Any) -> bool:
+    return any(
+        isinstance(v, (Tensor, Variable, Dim)) or (isinstance(v, (list, tuple)) and _has_tensors(v)) for v in values
+    )
+
+
+def _stack_nested(values: Any, dtype: np.dtype | None) -> Tensor:
+    rows = [convert_to_tensor(v) for v in values]
+    common = dtype or result_type(*(row.dtype for row in rows))
+    return _stack_primitive_call([cast(row, common) for row in rows])
+
+
+def _stack_infer(*rows: TensorSpec) -> TensorSpec:
+    for row in rows[1:]:
+        if row.shape != rows[0].shape:
+            raise ShapeError(f"expected tensors of one shape {rows[0].shape}, got one of shape {row.shape}")
+    return TensorSpec((len(rows), *rows[0].shape), rows[0].dtype)
+
+
+def _stack_lower(emit: Emitter, *rows: Value) -> Value:
+    parts = [emit.reshape(row, (1, *row.shape)) for row in rows]
+    return emit("Concat", *parts, axis=0, spec=TensorSpec((len(rows), *rows[0].shape), rows[0].dtype))
+
+
+def _stack_vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any) -> list[Tensor | None]:
+    return [gradients[0][i] if need else None for i, need in enumerate(needed)]
+
+
+stack_primitive = Primitive(
+    name="stack",
+    run=lambda *rows: np.stack(rows),
+    infer=_stack_infer,
+    lower=_stack_lower,
+    joint_vjp=_stack_vjp,
+    residuals="none",
+)
+
+
+def _stack_primitive_call(rows: list[Tensor]) -> Tensor:
+    return stack_primitive(*rows)
+
+
+def cast(x: Any, dtype: Any) -> Tensor:
+    """Convert to another element type; a no-op when it has it. Gradients pass between floating-point types.
+
+    >>> import sardonyx as sx
+    >>> sx.ops.cast([1.7, -1.2], "int32").numpy().tolist()
+    [1, -1]
+    """
+    wanted = as_dtype(dtype)
+    tensor = x if isinstance(x, Tensor) else convert_to_tensor(x)
+    return tensor if tensor.dtype == wanted else cast_primitive(tensor, dtype=wanted)
+
+
+def promote(x: Any, y: Any) -> tuple[Any, Any]:
+    """Two operands brought to one element type; Python numbers are weak. The fast path: equal types already."""
+    if type(x) is Tensor:
+        if type(y) is Tensor or isinstance(y, Variable):
+            if x.dtype == y.dtype:
+                return x, y
+        elif isinstance(y, _scalar_types):
+            dtype = result_type(x.dtype, type(y))
+            return (x if x.dtype == dtype else cast(x, dtype)), scalar(y, dtype)
+    elif isinstance(x, _scalar_types) and not isinstance(y, _scalar_types):
+        second, first = promote(y, x)
+        return first, second
+    first = x if isinstance(x, (Tensor, Variable)) else convert_to_tensor(x)
+    if isinstance(y, _scalar_types):
+        return promote(first, y) if isinstance(first, Tensor) else (first, scalar(y, result_type(first.dtype, type(y))))
+    second = y if isinstance(y, (Tensor, Variable)) else convert_to_tensor(y)
+    dtype = result_type(first.dtype, second.dtype)
+    return (
+        first if first.dtype == dtype else cast(first, dtype),
+        second if second.dtype == dtype else cast(second, dtype),
+    )
+
+
+def promote_all(*values: Any) -> list[Any]:
+    """Any number of operands brought to one element type."""
+    tensors = [v if isinstance(v, (Tensor, Variable)) else convert_to_tensor(v) for v in values]
+    strong = [t.dtype for t, v in zip(tensors, values, strict=True) if not isinstance(v, _scalar_types)]
+    weak = [type(v) for v in values if isinstance(v, _scalar_types)]
+    dtype = result_type(*strong, *weak)
+    return [t if t.dtype == dtype else cast(t, dtype) for t in tensors]
+
+
+def to_float(x: Any) -> Any:
+    """The operand as floating-point: integers and booleans become the default float."""
+    tensor = x if isinstance(x, (Tensor, Variable)) else convert_to_tensor(x)
+    return tensor if tensor.dtype.kind in "fc" else cast(tensor, default_float())
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether a value is a tensor of this library (eager or symbolic)."""
+    return isinstance(x, Tensor)
+
+
+def dtype(x: Any) -> str:
+    """Name of the element type of anything array-like (Keras name: `ops.dtype`)."""
+    return dtype_name(convert_to_tensor(x).dtype)
+
+
+def shape(x: Any) -> tuple[Any, ...]:
+    """Sizes of anything array-like: integers, symbolic sizes where unknown (Keras name: `ops.shape`)."""
+    return x.shape if isinstance(x, (Tensor, Variable)) else convert_to_tensor(x).shape
+
+
+def convert_to_numpy(x: Any) -> np.ndarray:
+    """The value as a NumPy array; raises `SymbolicValueError` on a symbolic tensor."""
+    return np.asarray(x)
+
+
+def needs_graph(*values: Any) -> bool:
+    """Whether any attribute holds a symbolic size, so that the operation can only become a node."""
+    return contains_dim(values)

@@ -1,0 +1,105 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core.dims import equal
+from ..core.emitter import Emitter, Value
+from ..core.errors import DtypeError, ShapeError, format_shape
+from ..core.primitive import Primitive
+from ..core.spec import TensorSpec
+from ..core.tensor import Tensor
+from .broadcast import reshape, sum_axes
+from .convert import promote
+from .rules import broadcast_shapes
+from .shape import transpose
+
+__all__ = ["matmul"]
+
+
+def _matmul_infer(x: TensorSpec, y: TensorSpec) -> TensorSpec:
+    if x.dtype != y.dtype:
+        raise DtypeError(f"expected operands of one dtype, got {x.dtype.name} and {y.dtype.name}")
+    if x.rank == 0 or y.rank == 0:
+        raise ShapeError(f"expected at least one axis each, got {format_shape(x.shape)} and {format_shape(y.shape)}")
+    inner_x, inner_y = x.shape[-1], y.shape[-2] if y.rank > 1 else y.shape[0]
+    if equal(inner_x, inner_y) is not True:
+        raise ShapeError(
+            f"inner sizes differ: {format_shape(x.shape)} @ {format_shape(y.shape)} has {inner_x} and {inner_y}"
+        )
+    batch = broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    rows = x.shape[-2:-1]
+    columns = y.shape[-1:] if y.rank > 1 else ()
+    return TensorSpec((*batch, *rows, *columns), x.dtype)
+
+
+def _matmul_lower(emit: Emitter, x: Value, y: Value) -> Value:
+    return emit("MatMul", x, y, spec=_matmul_infer(x.spec, y.spec))
+
+
+def _swap(x: Any) -> Tensor:
+    axes = list(range(len(x.shape)))
+    axes[-1], axes[-2] = axes[-2], axes[-1]
+    return transpose(x, tuple(axes))
+
+
+def _as_matrices(g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Vectors as one-row or one-column matrices, and the gradient with them."""
+    if len(x.shape) == 1:
+        x = reshape(x, (1, *x.shape))
+        g = reshape(g, (*g.shape[:-1], 1, g.shape[-1])) if len(y.shape) > 1 else reshape(g, (1,))
+    if len(y.shape) == 1:
+        y = reshape(y, (*y.shape, 1))
+        g = reshape(g, (*g.shape, 1))
+    return g, x, y
+
+
+def _matmul_vjp_x(g: Tensor, out: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    g, _, matrix = _as_matrices(g, x, y)
+    result = matmul(g, _swap(matrix))
+    return reshape(result, (*result.shape[:-2], result.shape[-1])) if len(x.shape) == 1 else result
+
+
+def _matmul_vjp_y(g: Tensor, out: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    g, matrix, _ = _as_matrices(g, x, y)
+    if len(y.shape) <= 2 and len(matrix.shape) > 2:
+        # one matrix shared by the batch: a single product over all rows instead of a product each and a sum
+        matrix = reshape(matrix, (-1, matrix.shape[-1]))
+        g = reshape(g, (-1, g.shape[-1]))
+    result = matmul(_swap(matrix), g)
+    if len(y.shape) == 1:
+        result = reshape(result, result.shape[:-1])
+        return sum_axes(result, tuple(range(len(result.shape) - 1)), False) if len(result.shape) > 1 else result
+    return result
+
+
+def _matmul_run(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if x.ndim > 2 and y.ndim == 2:
+        # numpy multiplies a stack of matrices one by one; one large product is what BLAS is good at
+        return (x.reshape(-1, x.shape[-1]) @ y).reshape(*x.shape[:-1], y.shape[-1])
+    return x @ y
+
+
+matmul_primitive = Primitive(
+    name="matmul",
+    run=_matmul_run,
+    infer=_matmul_infer,
+    lower=_matmul_lower,
+    vjp=(_matmul_vjp_x, _matmul_vjp_y),
+    residuals="inputs",
+)
+
+
+def matmul(x1: Any, x2: Any) -> Tensor:
+    """Matrix product over the last two axes, broadcasting the others; vectors as in NumPy (ONNX: MatMul).
+
+    Raises `ShapeError` when the inner sizes differ.
+
+    >>> import sardonyx as sx
+    >>> sx.ops.matmul(sx.ops.ones((2, 3)), sx.ops.ones((3, 4))).shape
+    (2, 4)
+    """
+    return matmul_primitive(*promote(x1, x2))
