@@ -1,0 +1,76 @@
+"""From the graph being written to the protobuf of an ONNX model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..trainer.core.spec import TensorSpec
+from ..version import __version__
+from .ir import OnnxGraph, OnnxNode
+from .lazy import onnx
+
+IR_VERSION = 10
+"""Of ONNX 1.16: understood by every onnxruntime since 1.18; raised only when the opset needs it."""
+
+
+def element_type(dtype: np.dtype) -> int:
+    """ONNX's number for an element type."""
+    return onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+
+
+def value_info(name: str, spec: TensorSpec) -> Any:
+    """Name, element type and shape of an input or output; symbolic sizes keep their text."""
+    shape = [size if isinstance(size, int) else str(size) for size in spec.shape]
+    return onnx.helper.make_tensor_value_info(name, element_type(spec.dtype), shape)
+
+
+def node_proto(node: OnnxNode) -> Any:
+    """The protobuf of a node."""
+    attributes = {key: _attribute(node.operator, key, value) for key, value in sorted(node.attributes.items())}
+    proto = onnx.helper.make_node(
+        node.operator, node.inputs, node.outputs, name=node.name, domain=node.domain or None, **attributes
+    )
+    return proto
+
+
+def _attribute(operator: str, key: str, value: Any) -> Any:
+    if isinstance(value, OnnxGraph):
+        return graph_proto(value)
+    if isinstance(value, np.dtype):
+        return element_type(value)
+    if isinstance(value, np.ndarray):
+        return onnx.numpy_helper.from_array(value)
+    if isinstance(value, (bool, np.bool_)):
+        return int(value)
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, np.floating):
+        return float(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def graph_proto(graph: OnnxGraph) -> Any:
+    """The protobuf of a graph, its initializers included."""
+    return onnx.helper.make_graph(
+        [node_proto(node) for node in graph.nodes],
+        graph.name,
+        [value_info(name, graph.specs[name]) for name in graph.inputs],
+        [value_info(name, graph.specs[name]) for name in graph.outputs],
+        [onnx.numpy_helper.from_array(np.ascontiguousarray(a), name) for name, a in graph.initializers.items()],
+    )
+
+
+def model_proto(graph: OnnxGraph, opset: int, metadata: dict[str, str] | None = None) -> Any:
+    """A complete model."""
+    ir_version = max(IR_VERSION, onnx.helper.find_min_ir_version_for([onnx.helper.make_opsetid("", opset)]))
+    model = onnx.helper.make_model(
+        graph_proto(graph),
+        opset_imports=[onnx.helper.make_opsetid("", opset)],
+        producer_name="sardonyx",
+        producer_version=__version__,
+        ir_version=ir_version,
+    )
+    onnx.helper.set_model_props(model, dict(sorted((metadata or {}).items())))
+    return model

@@ -1,0 +1,269 @@
+"""From a graph of primitives to ONNX operators: the emitter that lowerings write to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..trainer.core.dims import Dim, Shape, Size, fold, is_static, names
+from ..trainer.core.dtypes import as_dtype
+from ..trainer.core.emitter import Value
+from ..trainer.core.graph import Graph, Node
+from ..trainer.core.spec import TensorSpec
+from ..trainer.core.tensor import Tensor
+from ..trainer.core.variable import Variable
+from .ir import OnnxGraph, OnnxNode
+from .sizes import SizeSources
+
+INT64 = np.dtype(np.int64)
+
+
+class Writer:
+    """Lowers graphs node by node into an `OnnxGraph`; see `trainer.core.emitter.Emitter` for what lowerings may call.
+
+    Values carry the scope of the layer call that made them; initializers the path of their variable.
+    """
+
+    def __init__(self, name: str, opset: int, parent: Writer | None = None) -> None:
+        self.opset = opset
+        self.onnx = OnnxGraph(name)
+        self.parent = parent
+        self.taken: set[str] = parent.taken if parent else set()
+        self.values: dict[int, Value] = {}
+        self.variables: dict[Variable, str] = parent.variables if parent else {}
+        self.constants: dict[tuple[Any, ...], Value] = parent.constants if parent else {}
+        self.sources = SizeSources(parent.sources if parent else None)
+        self.sizes: dict[Size, Value] = {}
+        self.node: Node | None = None
+
+    @property
+    def root(self) -> Writer:
+        """The writer of the outermost graph, which holds all constants and weights."""
+        return self.parent.root if self.parent else self
+
+    def unique(self, name: str) -> str:
+        """The name itself, or the name with a number when it is taken."""
+        candidate, count = name, 0
+        while candidate in self.taken:
+            count += 1
+            candidate = f"{name}_{count}"
+        self.taken.add(candidate)
+        return candidate
+
+    def __call__(self, operator: str, *inputs: Value | None, spec: TensorSpec | None = None, **attributes: Any) -> Value:
+        first = next((x for x in inputs if x is not None), None)
+        known = spec if spec is not None else first.spec if first is not None else None
+        if known is None:
+            raise ValueError(f"lowering to {operator}: an operator without inputs needs `spec=`")
+        return self.many(operator, *inputs, specs=(known,), **attributes)[0]
+
+    def many(
+        self, operator: str, *inputs: Value | None, specs: tuple[TensorSpec | None, ...], **attributes: Any
+    ) -> tuple[Value, ...]:
+        """One operator with several outputs."""
+        path = self.node.path if self.node is not None else ""
+        name = self.unique(f"{path}/{operator}" if path else operator)
+        many = len(specs) > 1
+        outputs = [
+            "" if spec is None else self.unique(f"{name}:{i}") if many else self.unique(f"{name}:0") for i, spec in enumerate(specs)
+        ]
+        sources = [x.name if x is not None else "" for x in inputs]
+        while sources and not sources[-1]:
+            sources.pop()
+        source = str(self.node.source) if self.node is not None and self.node.source else ""
+        plain = {key: value for key, value in attributes.items() if value is not None}
+        self.onnx.nodes.append(OnnxNode(operator, sources, outputs, plain, name, source=source))
+        for output, spec in zip(outputs, specs, strict=True):
+            if spec is not None:
+                self.onnx.specs[output] = spec
+        return tuple(Value(o, s if s is not None else TensorSpec((), None)) for o, s in zip(outputs, specs, strict=True))
+
+    def constant(self, array: Any, dtype: Any = None) -> Value:
+        """A constant, shared with equal ones."""
+        value = np.asarray(array, None if dtype is None else as_dtype(dtype))
+        key = (value.dtype.str, value.shape, value.tobytes()) if value.nbytes <= 4096 else (id(array),)
+        if key not in self.constants:
+            name = self.root.unique("constant")
+            self.root.onnx.initializers[name] = value
+            self.constants[key] = Value(name, TensorSpec(value.shape, value.dtype))
+            self.root.onnx.specs[name] = self.constants[key].spec
+        return self.constants[key]
+
+    def known(self, value: Value) -> np.ndarray | None:
+        """The array of a constant or weight; None for what is computed when the model runs."""
+        return self.root.onnx.initializers.get(value.name)
+
+    def vector(self, size: Size) -> Value:
+        """A size as an int64 vector of one element."""
+        if isinstance(size, int):
+            return self.constant([size], INT64)
+        if size not in self.sizes:
+            self.sizes[size] = fold(
+                size,
+                leaf=lambda name: self.sources.emit(self, name),
+                constant=lambda number: self.constant([number], INT64),
+                add=lambda a, b: self("Add", a, b),
+                multiply=lambda a, b: self("Mul", a, b),
+                floor_divide=self._floor_divide,
+                maximum=lambda a, b: self("Max", a, b),
+                minimum=lambda a, b: self("Min", a, b),
+            )
+        return self.sizes[size]
+
+    def _floor_divide(self, a: Value, b: Value) -> Value:
+        """Division rounding down: ONNX's Div truncates, which differs for negative numerators such as -(-n // 2)."""
+        remainder = self("Mod", a, b)
+        return self("Div", self("Sub", a, remainder), b)
+
+    def size(self, size: Size) -> Value:
+        """A size as an int64 scalar."""
+        if isinstance(size, int):
+            return self.constant(size, INT64)
+        return self.reshape(self.vector(size), ())
+
+    def shape(self, sizes: Shape) -> Value:
+        """Sizes as an int64 vector."""
+        if is_static(sizes):
+            return self.constant(list(sizes), INT64)
+        parts: list[Value] = []
+        run: list[int] = []
+        for size in (*sizes, None):
+            if isinstance(size, int):
+                run.append(size)
+                continue
+            if run:
+                parts.append(self.constant(run, INT64))
+                run = []
+            if isinstance(size, Dim):
+                parts.append(self.vector(size))
+        return parts[0] if len(parts) == 1 else self("Concat", *parts, axis=0, spec=TensorSpec((len(sizes),), INT64))
+
+    def cast(self, value: Value, dtype: Any) -> Value:
+        """The value in another element type."""
+        wanted = as_dtype(dtype)
+        if value.dtype == wanted:
+            return value
+        return self("Cast", value, to=wanted, spec=TensorSpec(value.shape, wanted))
+
+    def transpose(self, value: Value, axes: tuple[int, ...]) -> Value:
+        """The value with permuted axes."""
+        if axes == tuple(range(value.rank)):
+            return value
+        return self("Transpose", value, perm=list(axes), spec=TensorSpec([value.shape[a] for a in axes], value.dtype))
+
+    def reshape(self, value: Value, shape: Shape) -> Value:
+        """The value in another shape; sizes that Reshape can work out itself are not computed."""
+        shape = tuple(shape)
+        if shape == value.shape:
+            return value
+        spec = TensorSpec(shape, value.dtype)
+        plain: list[Size] = []
+        for i, size in enumerate(shape):
+            copies = isinstance(size, Dim) and i < value.rank and value.shape[i] == size
+            plain.append(0 if copies else size)
+        unknown = [i for i, size in enumerate(plain) if isinstance(size, Dim)]
+        has_zero = any(size == 0 for size in shape)
+        if len(unknown) <= 1 and not has_zero:
+            target = self.constant([-1 if isinstance(size, Dim) else size for size in plain], INT64)
+            return self("Reshape", value, target, spec=spec)
+        return self("Reshape", value, self.shape(shape), spec=spec, allowzero=1 if has_zero else None)
+
+    def input(self, tensor: Tensor, name: str) -> Value:
+        """Declare an input of the graph."""
+        value = Value(self.unique(name), tensor.spec)
+        self.onnx.inputs.append(value.name)
+        self.onnx.specs[value.name] = tensor.spec
+        self.values[id(tensor)] = value
+        self.sources.add(value)
+        return value
+
+    def value_of(self, tensor: Tensor | None) -> Value | None:
+        """The ONNX value of a tensor: computed, weight, or constant."""
+        if tensor is None:
+            return None
+        writer: Writer | None = self
+        while writer is not None:
+            if id(tensor) in writer.values:
+                return writer.values[id(tensor)]
+            writer = writer.parent
+        if tensor.array is not None:
+            return self.constant(tensor.array)
+        if tensor.symbol is not None and tensor.symbol.variable is not None:
+            return self.weight(tensor.symbol.variable)
+        raise ValueError(
+            f"export: {tensor!r} is neither an input of the model nor computed from one; "
+            "it comes from another model or trace"
+        )
+
+    def weight(self, variable: Variable) -> Value:
+        """The initializer of a variable."""
+        if variable not in self.variables:
+            name = self.root.unique(variable.path or variable.name)
+            self.root.onnx.initializers[name] = variable.array
+            self.root.onnx.specs[name] = TensorSpec(variable.shape, variable.dtype)
+            self.variables[variable] = name
+        name = self.variables[variable]
+        return Value(name, self.root.onnx.specs[name])
+
+    def lower(self, nodes: list[Node]) -> None:
+        """Write nodes in order."""
+        outer = self.node
+        for node in nodes:
+            self.node = node
+            inputs = [self.value_of(x) for x in node.inputs]
+            result = node.primitive.lower(self, *inputs, **node.attributes)
+            results = (result,) if isinstance(result, Value) else tuple(result)
+            for tensor, value in zip(node.outputs, results, strict=True):
+                self.values[id(tensor)] = Value(value.name, tensor.spec)
+                if not all(names(size) <= self.sources.known() for size in tensor.shape):
+                    self.sources.add(Value(value.name, tensor.spec))
+        self.node = outer
+
+    def graph(self, graph: Graph, *inputs: Value) -> tuple[Value, ...]:
+        """The nodes of another graph in place, its inputs replaced by values."""
+        for tensor, value in zip(graph.inputs, inputs, strict=True):
+            self.values[id(tensor)] = value
+            self.sources.add(Value(value.name, tensor.spec))
+        self.lower(graph.nodes)
+        return tuple(v for v in (self.value_of(x) for x in graph.results) if v is not None)
+
+    def subgraph(self, graph: Graph, name: str) -> OnnxGraph:
+        """A graph as an attribute of If, Loop or Scan; it may read values of the graph around it."""
+        inner = Writer(self.root.unique(name), self.opset, self)
+        for i, tensor in enumerate(graph.inputs):
+            inner.input(tensor, f"{inner.onnx.name}/{tensor.name or f'input_{i}'}")
+        inner.lower(graph.nodes)
+        for i, tensor in enumerate(graph.results):
+            inner.output(tensor, f"{inner.onnx.name}/output_{i}")
+        return inner.onnx
+
+    def output(self, tensor: Tensor, name: str) -> None:
+        """Declare an output; a value that has another role keeps its name and is copied."""
+        value = self.value_of(tensor)
+        if value is None:
+            raise ValueError("export: an output of the model is None")
+        made_here = any(value.name in node.outputs for node in reversed(self.onnx.nodes))
+        if not made_here or value.name in self.onnx.outputs:
+            value = self("Identity", value)
+        unique = self.unique(name)
+        self.onnx.rename(value.name, unique)
+        renamed = Value(unique, tensor.spec)
+        for key, known in list(self.values.items()):
+            if known.name == value.name:
+                self.values[key] = renamed
+        self.onnx.outputs.append(unique)
+        self.onnx.specs[unique] = tensor.spec
+
+
+def lower_graph(
+    graph: Graph, input_names: list[str], output_names: list[str], opset: int, name: str = "sardonyx"
+) -> OnnxGraph:
+    """Lower a whole graph; inputs and outputs get the given names."""
+    writer = Writer(name, opset)
+    for tensor, input_name in zip(graph.inputs, input_names, strict=True):
+        writer.input(tensor, input_name)
+    writer.lower(graph.nodes)
+    for tensor, output_name in zip(graph.results, output_names, strict=True):
+        writer.output(tensor, output_name)
+    return writer.onnx
