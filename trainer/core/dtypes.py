@@ -41,11 +41,11 @@ def as_dtype(value: Any) -> np.dtype:
 
     Raises `DtypeError` for names that are no element type here.
     """
-    if type(value) is np.dtype:
+    if isinstance(value, np.dtype):
         return value
     if value is None:
         return _settings["floatx"]
-    if isinstance(value, str) or value in (float, int, bool, str):
+    if isinstance(value, str) or value is float or value is int or value is bool or value is str:
         if value is float or value == "float":
             return _settings["floatx"]
         name = _ALIASES.get(value, value)
@@ -92,8 +92,8 @@ def result_type(*dtypes: Any) -> np.dtype:
     Floating-point wins over integers without growing (`int64` with `float32` is `float32`), as in Keras.
     Python scalars (`int`, `float`, `bool` types) are weak: they take the other's kind where they can.
     """
-    strong = [as_dtype(d) for d in dtypes if d not in (int, float, bool)]
-    weak = [d for d in dtypes if d in (int, float, bool)]
+    weak = [d for d in dtypes if d is int or d is float or d is bool]
+    strong = [as_dtype(d) for d in dtypes if not (d is int or d is float or d is bool)]
     if not strong:
         return _settings["floatx"] if float in weak else np.dtype("int32" if int in weak else "bool")
     result = strong[0]
