@@ -24,6 +24,9 @@ from .state import state
 from .tensor import Symbol, Tensor
 from .variable import Variable
 
+ndarray = np.ndarray
+new_tensor = object.__new__
+
 Rule = Callable[..., Tensor | None]
 """Gradient for one input: `rule(gradient, output, *inputs, **attributes)`; the result may be broadcast-shaped."""
 
@@ -58,30 +61,49 @@ class Primitive:
         """Apply to tensors, variables or None (an absent optional input): eagerly, or as a node when any is symbolic."""
         arrays = []
         for x in inputs:
-            if type(x) is Tensor:
-                array = x.array
-                if array is None:
-                    return apply_symbolic(self, inputs, attributes)
+            if type(x) is Tensor and (array := x.array) is not None:
                 arrays.append(array)
-            elif x is None:
-                arrays.append(None)
-            elif isinstance(x, Variable):
-                if state.traces:
-                    return apply_symbolic(self, inputs, attributes)
-                arrays.append(x.array)
             else:
-                return self(*[as_input(x) for x in inputs], **attributes)
+                return self._apply_general(inputs, attributes)
+        return self.apply_arrays(arrays, inputs, attributes)
+
+    def apply_arrays(self, arrays: Sequence[Any], inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
+        """Run the kernel on the arrays of eager inputs, and show the application to the open tapes."""
         try:
             results = self.run(*arrays, **attributes)
         except Exception as error:
             return _explain(self, inputs, attributes, error)
         if type(results) is tuple:
-            outputs = tuple(Tensor(r if type(r) is np.ndarray else np.asarray(r)) for r in results)
-        else:
-            outputs = Tensor(results if type(results) is np.ndarray else np.asarray(results))
+            outputs = tuple([Tensor(r if type(r) is ndarray else np.asarray(r)) for r in results])
+            if state.tapes:
+                record(self, inputs, attributes, outputs)
+            return outputs
+        # Tensor(...) without the call of __init__, which costs as much as all the rest here
+        output = new_tensor(Tensor)
+        output.array = results if type(results) is ndarray else np.asarray(results)
+        output.symbol = output.mask = None
+        output.key = 0
         if state.tapes:
-            record(self, inputs, attributes, outputs)
-        return outputs
+            record(self, inputs, attributes, (output,))
+        return output
+
+    def _apply_general(self, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
+        """Apply to inputs of which some are no eager tensors."""
+        arrays = []
+        for x in inputs:
+            if x is None:
+                arrays.append(None)
+            elif isinstance(x, Variable):
+                if state.traces:
+                    return apply_symbolic(self, inputs, attributes)
+                arrays.append(x.array)
+            elif isinstance(x, Tensor):
+                if x.array is None:
+                    return apply_symbolic(self, inputs, attributes)
+                arrays.append(x.array)
+            else:
+                return self(*[as_input(x) for x in inputs], **attributes)
+        return self.apply_arrays(arrays, inputs, attributes)
 
     def __repr__(self) -> str:
         return f"<Primitive {self.name}>"
@@ -94,11 +116,16 @@ def as_input(value: Any) -> Any:
     return FUNCTIONS["convert_to_tensor"](value)
 
 
-def record(primitive: Primitive, inputs: Sequence[Any], attributes: Mapping[str, Any], outputs: Any) -> None:
+def record(
+    primitive: Primitive, inputs: Sequence[Any], attributes: Mapping[str, Any], outputs: tuple[Tensor, ...]
+) -> None:
     """Show an application to the open tapes."""
-    tensors = [x.read() if isinstance(x, Variable) else x for x in inputs]
+    for x in inputs:
+        if type(x) is not Tensor and x is not None:
+            inputs = tuple([x.read() if isinstance(x, Variable) else x for x in inputs])
+            break
     for tape in state.tapes:
-        tape.record(primitive, tensors, attributes, outputs if type(outputs) is tuple else (outputs,))
+        tape.record(primitive, inputs, attributes, outputs)
 
 
 def apply_symbolic(primitive: Primitive, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
+from .spec import TensorSpec
 from .tensor import Symbol, Tensor
 
 if TYPE_CHECKING:
@@ -54,19 +58,45 @@ class Tape:
             self.reads.setdefault(variable, []).append(key)
 
     def record(
-        self, primitive: Primitive, inputs: Sequence[Tensor | None], attributes: Mapping[str, Any], outputs: tuple[Tensor, ...]
+        self,
+        primitive: Primitive,
+        inputs: Sequence[Tensor | None],
+        attributes: Mapping[str, Any],
+        outputs: tuple[Tensor, ...],
     ) -> None:
         """Append an application if any of its inputs is tracked."""
+        try:
+            keys = tuple(map(get_key, inputs))
+        except AttributeError:
+            keys = tuple([0 if x is None else x.key for x in inputs])
         tracked = self.tracked
-        keys = tuple([0 if x is None else x.key for x in inputs])
         if tracked.isdisjoint(keys):
             return
-        output_keys = tuple([x.key or key_of(x) for x in outputs])
+        output_keys = tuple([x.key or key_of(x) for x in outputs]) if len(outputs) > 1 else (key_of(outputs[0]),)
         tracked.update(output_keys)
         residuals = primitive.residuals
-        kept_inputs = tuple(inputs) if residuals in ("all", "inputs") else tuple([_spec_only(x) for x in inputs])
-        kept_outputs = outputs if residuals in ("all", "outputs") else tuple([_spec_only(x) for x in outputs])
-        self.entries.append(Entry(primitive, keys, kept_inputs, attributes, output_keys, kept_outputs))
+        if residuals == "none" or residuals == "outputs":
+            inputs = tuple([x if x is None or x.array is None else stand_in(x.array) for x in inputs])
+        if residuals == "none" or residuals == "inputs":
+            outputs = tuple([x if x.array is None else stand_in(x.array) for x in outputs])
+        self.entries.append(new_entry(Entry, (primitive, keys, tuple(inputs), attributes, output_keys, outputs)))
+
+
+get_key = operator.attrgetter("key")
+new_entry = tuple.__new__
+_stand_ins: dict[tuple[tuple[int, ...], np.dtype], Tensor] = {}
+
+
+def stand_in(array: np.ndarray) -> Tensor:
+    """A tensor that knows shape and dtype of an array but does not keep it alive; one for all arrays of that kind."""
+    kind = (array.shape, array.dtype)
+    try:
+        return _stand_ins[kind]
+    except KeyError:
+        if len(_stand_ins) > 4096:
+            _stand_ins.clear()
+        known = _stand_ins[kind] = Tensor(None, Symbol(TensorSpec(*kind)))
+        return known
 
 
 def key_of(tensor: Tensor) -> int:
@@ -74,10 +104,3 @@ def key_of(tensor: Tensor) -> int:
     if not tensor.key:
         tensor.key = next(_keys)
     return tensor.key
-
-
-def _spec_only(tensor: Tensor | None) -> Any:
-    """A stand-in with shape and dtype but without the array; symbolic tensors hold no memory and stay."""
-    if tensor is None or tensor.array is None:
-        return tensor
-    return Tensor(None, Symbol(tensor.spec))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core.tensor import Tensor
-from .convert import promote, to_float
+from .convert import apply_promoted, promote, to_float
 from .rules import binary, unary
 
 __all__ = ["add", "divide", "multiply", "negative", "subtract", "true_divide"]
@@ -41,17 +41,17 @@ def add(x1: Any, x2: Any) -> Tensor:
     >>> sx.ops.add([1, 2], 3).numpy().tolist()
     [4, 5]
     """
-    return add_primitive(*promote(x1, x2))
+    return apply_promoted(add_primitive, x1, x2)
 
 
 def subtract(x1: Any, x2: Any) -> Tensor:
     """Elementwise difference with broadcasting (ONNX: Sub)."""
-    return subtract_primitive(*promote(x1, x2))
+    return apply_promoted(subtract_primitive, x1, x2)
 
 
 def multiply(x1: Any, x2: Any) -> Tensor:
     """Elementwise product with broadcasting (ONNX: Mul)."""
-    return multiply_primitive(*promote(x1, x2))
+    return apply_promoted(multiply_primitive, x1, x2)
 
 
 def divide(x1: Any, x2: Any) -> Tensor:

@@ -148,12 +148,15 @@ def cast(x: Any, dtype: Any) -> Tensor:
 def promote(x: Any, y: Any) -> tuple[Any, Any]:
     """Two operands brought to one element type; Python numbers are weak. The fast path: equal types already."""
     if type(x) is Tensor:
-        if type(y) is Tensor or isinstance(y, Variable):
-            if x.dtype == y.dtype:
+        own = x.dtype if x.array is None else x.array.dtype
+        if type(y) is Tensor:
+            if (y.dtype if y.array is None else y.array.dtype) == own:
                 return x, y
         elif isinstance(y, _scalar_types):
-            dtype = result_type(x.dtype, type(y))
-            return (x if x.dtype == dtype else cast(x, dtype)), scalar(y, dtype)
+            dtype = own if own.kind == "f" else result_type(own, type(y))
+            return (x if own == dtype else cast(x, dtype)), _scalar(y, type(y), dtype)
+        elif isinstance(y, Variable) and own == y.dtype:
+            return x, y
     elif isinstance(x, _scalar_types) and not isinstance(y, _scalar_types):
         second, first = promote(y, x)
         return first, second
@@ -166,6 +169,15 @@ def promote(x: Any, y: Any) -> tuple[Any, Any]:
         first if first.dtype == dtype else cast(first, dtype),
         second if second.dtype == dtype else cast(second, dtype),
     )
+
+
+def apply_promoted(primitive: Primitive, x: Any, y: Any) -> Any:
+    """A primitive of two operands of one element type; two eager tensors of equal type go straight to the kernel."""
+    if type(x) is Tensor and type(y) is Tensor:
+        first, second = x.array, y.array
+        if first is not None and second is not None and first.dtype == second.dtype:
+            return primitive.apply_arrays((first, second), (x, y), {})
+    return primitive(*promote(x, y))
 
 
 def promote_all(*values: Any) -> list[Any]:
