@@ -4,13 +4,14 @@ Clusters are laid out from the inside out: to the level that holds it, a finishe
 several rows and has a port for each edge that crosses its border. So boxes never overlap, and rows line up everywhere.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from .hierarchy import Hierarchy, LayoutCluster, LayoutEdge, LayoutNode, build_hierarchy
 from .level import Item, LevelLayout, lay_out_level
-from .routing import Band, curve, entry_ports, make_bands, self_loop
+from .routing import Band, curve, entry_ports, make_bands, port_reach, self_loop, turned_port
 from .scene import Command, Point
 
 Direction = Literal["TB", "LR"]
@@ -84,7 +85,7 @@ def layered_layout(
         (numbers[edge.target], numbers[edge.source]) if turned else (numbers[edge.source], numbers[edge.target])
         for edge, turned in zip(edges, hierarchy.turned, strict=True)
     ]
-    work = _Work(nodes, edges, hierarchy, direction == "LR", ends)
+    work = _Work(nodes, edges, hierarchy, direction == "LR", ends, Counter(lower for _, lower in ends))
     work.lay_out_levels()
     work.place_levels()
     work.measure_rows()
@@ -112,6 +113,7 @@ class _Work:
     hierarchy: Hierarchy
     sideways: bool
     ends: Sequence[tuple[int, int]]  # of each edge's path: the nodes at its start and its end
+    arrivals: Counter[int]  # the number of edges that end at each node
     layouts: dict[int, LevelLayout] = field(default_factory=dict)
     frames: dict[int, _Frame] = field(default_factory=dict)  # of each level
     places: list[float] = field(default_factory=list)  # of each node, across
@@ -156,13 +158,18 @@ class _Work:
         elif cluster.header_width:
             # Edges enter beside the header, not through its text.
             header = cluster.header_width + 2 * _HEADER_GAP
-            left = min(left, min(layout.entries.values(), default=right) - header)
+            left = min([left, *(place - self._reach(edge) - header for edge, place in layout.entries.items())])
             right = max(right, left + header)
         self.frames[number] = _Frame(left, right, 0, layout.rows - 1)
         center = (left + right) / 2
         entries = {edge: place - center for edge, place in layout.entries.items()}
         exits = {edge: place - center for edge, place in layout.exits.items()}
         return Item(right - left, layout.rows, entries, exits)
+
+    def _reach(self, edge: int) -> float:
+        """How far from its target's centre an edge may end when others end there too."""
+        target = self.ends[edge][1]
+        return port_reach(self.size(target)[0], self.arrivals[target])
 
     def place_levels(self) -> None:
         """From the outside in: shifts each level to where its cluster was placed."""
@@ -274,7 +281,7 @@ class _Work:
                 commands = self_loop((self.places[upper] - left, self._center(upper)), width, height, _LOOP_ROOM)
                 routes.append(Route(self._oriented(commands)))
                 continue
-            start = (self.places[upper] - left, self._center(upper) + height / 2)
+            start = (self._start(edge) - left, self._center(upper) + height / 2)
             end = (ports[edge] - left, self._center(lower) - self.size(lower)[1] / 2)
             bends = [(row, place - left) for row, place in self.bends[edge]]
             commands = curve(start, bends, end, self.rows[upper], self.bands)
@@ -285,6 +292,14 @@ class _Work:
                 label = label[::-1] if self.sideways else label
             routes.append(Route(self._oriented(commands), label, self.hierarchy.turned[edge]))
         return tuple(routes)
+
+    def _start(self, edge: int) -> float:
+        """Edges leave a node from its middle, as they carry the same tensor; a turned one arrives there, beside."""
+        upper, lower = self.ends[edge]
+        if not self.hierarchy.turned[edge]:
+            return self.places[upper]
+        ahead = self.bends[edge][0][1] if self.bends[edge] else self.places[lower]
+        return turned_port(self.size(upper)[0], self.places[upper], ahead)
 
     def _entry_ports(self) -> dict[int, float]:
         arriving: dict[int, list[int]] = {}

@@ -37,7 +37,8 @@ def _first_order(graph: RowGraph) -> list[list[int]]:
     """The order of a depth-first walk, shortcuts last: chains get neighbouring places, skips go to their right."""
     rows: list[list[int]] = [[] for _ in graph.rows]
     seen = [False] * len(graph.widths)
-    for start in [vertex for row in graph.rows for vertex in row]:
+    # From the inputs, in the order in which they were declared.
+    for start in sorted(range(len(graph.widths)), key=lambda vertex: (bool(graph.up[vertex]), vertex)):
         stack = [start]
         while stack:
             vertex = stack.pop()

@@ -13,7 +13,7 @@ _STRIP_PIXELS = 4_000_000  # the enlarged picture is made strip by strip, so a l
 _LARGEST_PIXELS = 80_000_000  # readers of pictures, Pillow among them, distrust larger ones
 _SMALLEST_SCALE = 0.25  # below this no text can be read
 _CURVE_STEPS = 16
-_BOLD_SHIFT = 0.035  # bold text is drawn twice, this share of its size apart: Pillow's font has one weight
+_BOLD_SHIFT = 0.045  # bold text is drawn twice, this share of its size apart: Pillow's font has one weight
 _STAND_INS = {"→": "->", "×": "x", "−": "-", "–": "-", "—": "-", "µ": "u", "∞": "inf"}
 _WIDER_FONTS = ("DejaVuSans.ttf", "NotoSansCJK-Regular.ttc", "Arial Unicode.ttf", "msyh.ttc", "arial.ttf")
 
@@ -178,28 +178,37 @@ def _dashed(line: list[Point], dash: Sequence[float]) -> list[list[Point]]:
 
 def _draw_text(pillow: Any, image: Any, text: Text, scale: float) -> None:
     content = "".join(_STAND_INS.get(character, character) for character in text.text)
-    size = text.size * scale
-    font = _font(_face(content), size)
-    shift = size * _BOLD_SHIFT if text.bold else 0.0
-    room = text.width * scale
-    if font.getlength(content) + shift > room:
+    face, size, room = _face(content), text.size * scale * _OVERSAMPLING, text.width * scale * _OVERSAMPLING
+    shift = round(size * _BOLD_SHIFT) if text.bold else 0
+    width = _font(face, size).getlength(content) + shift
+    if width > room:
         # Never wider than the box was made for.
-        font = _font(_face(content), size * room / (font.getlength(content) + shift))
-    width = font.getlength(content) + shift
+        size, width = size * room / width, room
     before = {"start": 0.0, "middle": 0.5, "end": 1.0}[text.anchor] * width
-    x, y = text.x * scale, text.y * scale
-    passes = (0.0, shift) if shift else (0.0,)
-    if not text.vertical:
-        pen = pillow.ImageDraw.Draw(image)
-        for moved in passes:
-            pen.text((x - before + moved, y), content, font=font, fill=text.fill, anchor="ls")
-        return
-    ascent, height = math.ceil(size), math.ceil(1.4 * size)
-    mask = pillow.Image.new("L", (math.ceil(width) + 1, height), 0)
-    for moved in passes:
-        pillow.ImageDraw.Draw(mask).text((moved, ascent), content, font=font, fill=255, anchor="ls")
-    turned = mask.transpose(pillow.Image.Transpose.ROTATE_90)
-    image.paste(text.fill, (round(x) - ascent, round(y + before) - turned.height), turned)
+    across, along = text.x * scale * _OVERSAMPLING, text.y * scale * _OVERSAMPLING
+    # From the whole pixel in which the text starts: where its first letter lies within that pixel.
+    start = (along + before - width) if text.vertical else (across - before)
+    base = across if text.vertical else along
+    ascent, descent = math.ceil(1.1 * size / _OVERSAMPLING), math.ceil(0.4 * size / _OVERSAMPLING)
+    columns = math.ceil((width + size) / _OVERSAMPLING)
+    mask = pillow.Image.new("L", (columns * _OVERSAMPLING, (ascent + descent) * _OVERSAMPLING), 0)
+    pen = pillow.ImageDraw.Draw(mask)
+    edge, line = math.floor(start / _OVERSAMPLING), math.floor(base / _OVERSAMPLING)
+    left, lower = _inside(start, edge, text.vertical, columns, width), base - line * _OVERSAMPLING
+    for moved in (0, shift) if shift else (0,):
+        pen.text((left + moved, ascent * _OVERSAMPLING + lower), content, font=_font(face, size), fill=255, anchor="ls")
+    small = mask.reduce(_OVERSAMPLING)
+    if text.vertical:
+        small = small.transpose(pillow.Image.Transpose.ROTATE_90)
+        image.paste(text.fill, (line - ascent, edge), small)
+    else:
+        image.paste(text.fill, (edge, line - ascent), small)
+
+
+def _inside(start: float, edge: int, vertical: bool, columns: int, width: float) -> float:
+    """Where the first letter starts in the mask; a mask to be turned left is read from its right end."""
+    inside = start - edge * _OVERSAMPLING
+    return columns * _OVERSAMPLING - width - inside if vertical else inside
 
 
 def _face(content: str) -> str:

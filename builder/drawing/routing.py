@@ -45,19 +45,30 @@ def make_bands(
 def entry_ports(width: float, center: float, sources: Sequence[float]) -> list[float]:
     """Where edges that come from the places ``sources`` enter a node, so that their arrow heads lie side by side.
 
-    An edge from straight above keeps the middle.
+    The one edge from straight above keeps the middle.
     """
     order = sorted(range(len(sources)), key=lambda index: (sources[index], index))
     if len(order) < 2:
         return [center] * len(order)
     straight = [rank for rank, index in enumerate(order) if abs(sources[index] - center) < _STRAIGHT]
-    middle = straight[len(straight) // 2] if straight else (len(order) - 1) / 2
+    middle = straight[0] if len(straight) == 1 else (len(order) - 1) / 2
     reach = max(middle, len(order) - 1 - middle)
     spacing = min(_PORT_SPACING, max(0.0, width / 2 - _PORT_MARGIN) / reach)
     ports = [0.0] * len(order)
     for rank, index in enumerate(order):
         ports[index] = center + (rank - middle) * spacing
     return ports
+
+
+def port_reach(width: float, count: int) -> float:
+    """The largest distance of `entry_ports` from the middle of a node where ``count`` edges end."""
+    return min(_PORT_SPACING * (count - 1), max(0.0, width / 2 - _PORT_MARGIN))
+
+
+def turned_port(width: float, center: float, ahead: float) -> float:
+    """Where an edge that leads back ends at the far side of a node, beside those that leave it."""
+    distance = min(_PORT_SPACING, width / 4)
+    return center + distance if ahead >= center else center - distance
 
 
 def curve(start: Point, bends: Sequence[tuple[int, float]], end: Point, first: int, bands: Sequence[Band]) -> list[Command]:

@@ -17,6 +17,8 @@ _WIDTHS = (
 _OTHER_WIDTHS = {"…": 1000, "→": 1000, "·": 278, "×": 584, "–": 556, "—": 1000, "−": 584, "∞": 713, "µ": 576}
 _BOLD_FACTOR = 1.07
 _ELLIPSIS = "…"
+_BREAKS = re.compile(r"[\s,/_.:;|-]+|(?<=[a-z0-9])(?=[A-Z])")
+_STRONG_BREAKS = re.compile(r"[)\]}],\s*|;\s*")  # between shapes rather than within one
 
 
 @lru_cache(maxsize=4096)
@@ -65,7 +67,7 @@ def _around_ellipsis(text: str, kept: int) -> str:
 
 
 def wrap(text: str, size: float, width: float, bold: bool = False, max_lines: int = 4) -> list[str]:
-    """Breaks text into lines of at most ``width`` pixels, preferably after spaces, commas, slashes and underscores.
+    """Breaks text into lines of at most ``width`` pixels: between shapes or words, else where it must.
 
     What would need more than ``max_lines`` lines is shortened in the middle of the last one.
 
@@ -76,14 +78,21 @@ def wrap(text: str, size: float, width: float, bold: bool = False, max_lines: in
     rest = text
     while rest and text_width(rest, size, bold) > width and len(lines) < max_lines - 1:
         fitting = _fitting_prefix(rest, size, width, bold)
-        breaks = [match.end() for match in re.finditer(r"[\s,/_.:;|-]", rest[:fitting])]
-        # A break close to the line's start would leave a ragged stub; cutting inside a word is then better.
-        cut = breaks[-1] if breaks and breaks[-1] > fitting // 3 else fitting
+        cut = _break(rest, fitting)
         lines.append(rest[:cut].rstrip())
         rest = rest[cut:].lstrip()
     if rest or not lines:
         lines.append(shorten(rest, size, width, bold))
     return lines
+
+
+def _break(text: str, fitting: int) -> int:
+    """Where to break: not too close to the line's start, which would leave a ragged stub."""
+    for pattern, least in ((_STRONG_BREAKS, fitting // 2), (_BREAKS, fitting // 3)):
+        ends = [match.end() for match in pattern.finditer(text) if least < len(text[: match.end()].rstrip()) <= fitting]
+        if ends:
+            return ends[-1]
+    return fitting
 
 
 def _fitting_prefix(text: str, size: float, width: float, bold: bool) -> int:
