@@ -4,7 +4,10 @@ from ..core.operators import FUNCTIONS
 from .arithmetic import *
 from .broadcast import *
 from .convert import *
+from .convolution import *
 from .create import *
+from .identity import *
+from .join import *
 from .linalg import *
 from .shape import *
 

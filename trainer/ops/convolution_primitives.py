@@ -1,0 +1,254 @@
+"""Convolution and its two adjoints. Each one's gradients are the others, so that every order of derivative exists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..core.dims import Shape, equal
+from ..core.errors import DtypeError, ShapeError, format_shape
+from ..core.primitive import Primitive
+from ..core.spec import TensorSpec
+from ..core.tensor import Tensor
+from .broadcast import sum_axes
+from .convolution_kernels import correlate, correlate_input, correlate_kernel
+from .convolution_lowering import lower_convolution, lower_input_gradient, lower_kernel_gradient
+from .windows import (
+    Padding,
+    channels,
+    from_channels_last,
+    image_shape,
+    output_sizes,
+    pads_of,
+    spatial,
+    to_channels_last,
+)
+
+
+def in_single(run: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """A kernel that computes float16 in float32: NumPy has no fast product of halves, and sums would lose digits."""
+
+    def wrapped(*arrays: np.ndarray | None, **attributes: Any) -> np.ndarray:
+        first = arrays[0]
+        if first is None or first.dtype != np.float16:
+            return run(*arrays, **attributes)
+        return run(*[None if a is None else a.astype(np.float32) for a in arrays], **attributes).astype(np.float16)
+
+    return wrapped
+
+
+def _lows(padding: Padding, sizes: Shape, taps: Shape, strides: Shape, dilation: Shape) -> tuple[Any, ...]:
+    return tuple(low for low, _ in pads_of(padding, sizes, taps, strides, dilation))
+
+
+@in_single
+def _convolution_run(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    bias: np.ndarray | None = None,
+    *,
+    strides: Shape,
+    padding: Padding,
+    dilation: Shape,
+    groups: int,
+    channels_last: bool,
+) -> np.ndarray:
+    taps = kernel.shape[:-2]
+    if x.ndim != len(taps) + 2 or channels(x.shape, channels_last) != kernel.shape[-2] * groups:
+        raise ValueError("image and kernel do not fit")
+    sizes = spatial(x.shape, channels_last)
+    result = output_sizes(padding, sizes, taps, strides, dilation, "kernel")
+    lows = _lows(padding, sizes, taps, strides, dilation)
+    out = correlate(to_channels_last(x, channels_last), kernel, strides, dilation, lows, result, groups)  # pyright: ignore[reportArgumentType]
+    return from_channels_last(out if bias is None else add_bias(out, bias), channels_last)
+
+
+def add_bias(out: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """Add one number a channel, in place; repeated along a row so that the inner loop is long."""
+    if not out.size:
+        return out
+    width = out.shape[-2]
+    rows = out.reshape(-1, width * out.shape[-1])
+    rows += np.tile(bias, width)
+    return out
+
+
+def _check_bias(bias: TensorSpec | None, filters: Any, dtype: np.dtype) -> None:
+    if bias is not None and (bias.rank != 1 or equal(bias.shape[0], filters) is not True or bias.dtype != dtype):
+        raise ShapeError(
+            f"expected a bias of shape ({filters},) and dtype {dtype.name}, "
+            f"got {format_shape(bias.shape)} and {bias.dtype.name}"
+        )
+
+
+def _check_floats(x: TensorSpec, y: TensorSpec) -> None:
+    if x.dtype != y.dtype or x.dtype.kind != "f":
+        raise DtypeError(f"expected floating-point operands of one dtype, got {x.dtype.name} and {y.dtype.name}")
+
+
+def _convolution_infer(
+    x: TensorSpec,
+    kernel: TensorSpec,
+    bias: TensorSpec | None = None,
+    *,
+    strides: Shape,
+    padding: Padding,
+    dilation: Shape,
+    groups: int,
+    channels_last: bool,
+) -> TensorSpec:
+    _check_floats(x, kernel)
+    taps, (depth, filters) = kernel.shape[:-2], kernel.shape[-2:]
+    if x.rank != kernel.rank:
+        raise ShapeError(f"expected an image of rank {kernel.rank}, as the kernel's, got {format_shape(x.shape)}")
+    if equal(channels(x.shape, channels_last), depth * groups) is not True:
+        raise ShapeError(
+            f"expected {depth * groups} channels (kernel {format_shape(kernel.shape)}, {groups} groups), "
+            f"got an image {format_shape(x.shape)} with {channels(x.shape, channels_last)}"
+        )
+    _check_bias(bias, filters, x.dtype)
+    sizes = output_sizes(padding, spatial(x.shape, channels_last), taps, strides, dilation, "kernel")
+    return TensorSpec(image_shape(x.shape[0], sizes, filters, channels_last), x.dtype)
+
+
+def sum_over_images(g: Tensor, channels_last: bool) -> Tensor:
+    """The gradient of a bias: the sum over everything but channels."""
+    rank = len(g.shape)
+    axes = tuple(range(rank - 1)) if channels_last else (0, *range(2, rank))
+    return sum_axes(g, axes, False)
+
+
+def _convolution_vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any, **attributes: Any) -> list[Tensor | None]:
+    g, (x, kernel) = gradients[0], inputs[:2]
+    found: list[Tensor | None] = [None] * len(inputs)
+    last = attributes["channels_last"]
+    if needed[0]:
+        found[0] = convolution_input_gradient(g, kernel, sizes=spatial(x.shape, last), **attributes)
+    if needed[1]:
+        found[1] = convolution_kernel_gradient(x, g, taps=kernel.shape[:-2], **attributes)
+    if len(inputs) > 2 and needed[2]:
+        found[2] = sum_over_images(g, last)
+    return found
+
+
+convolution_primitive = Primitive(
+    name="convolution",
+    run=_convolution_run,
+    infer=_convolution_infer,
+    lower=lower_convolution,
+    joint_vjp=_convolution_vjp,
+    residuals="inputs",
+)
+
+
+@in_single
+def _input_gradient_run(
+    dy: np.ndarray,
+    kernel: np.ndarray,
+    bias: np.ndarray | None = None,
+    *,
+    sizes: Shape,
+    strides: Shape,
+    padding: Padding,
+    dilation: Shape,
+    groups: int,
+    channels_last: bool,
+) -> np.ndarray:
+    taps = kernel.shape[:-2]
+    if dy.ndim != len(taps) + 2 or channels(dy.shape, channels_last) != kernel.shape[-1]:
+        raise ValueError("image and kernel do not fit")
+    sizes = tuple(size.__index__() for size in sizes)
+    lows = _lows(padding, sizes, taps, strides, dilation)
+    source = to_channels_last(dy, channels_last)
+    out = correlate_input(source, kernel, strides, dilation, lows, sizes, groups)  # pyright: ignore[reportArgumentType]
+    return from_channels_last(out if bias is None else add_bias(out, bias), channels_last)
+
+
+def _input_gradient_infer(
+    dy: TensorSpec,
+    kernel: TensorSpec,
+    bias: TensorSpec | None = None,
+    *,
+    sizes: Shape,
+    strides: Shape,
+    padding: Padding,
+    dilation: Shape,
+    groups: int,
+    channels_last: bool,
+) -> TensorSpec:
+    _check_floats(dy, kernel)
+    if dy.rank != kernel.rank:
+        raise ShapeError(f"expected an image of rank {kernel.rank}, as the kernel's, got {format_shape(dy.shape)}")
+    if equal(channels(dy.shape, channels_last), kernel.shape[-1]) is not True:
+        raise ShapeError(
+            f"expected {kernel.shape[-1]} channels, the last size of the kernel {format_shape(kernel.shape)}, "
+            f"got an image {format_shape(dy.shape)} with {channels(dy.shape, channels_last)}"
+        )
+    depth = kernel.shape[-2] * groups
+    _check_bias(bias, depth, dy.dtype)
+    return TensorSpec(image_shape(dy.shape[0], sizes, depth, channels_last), dy.dtype)
+
+
+def _input_gradient_vjp(
+    gradients: Any, outputs: Any, inputs: Any, needed: Any, *, sizes: Shape, **attributes: Any
+) -> list[Tensor | None]:
+    g, (dy, kernel) = gradients[0], inputs[:2]
+    found: list[Tensor | None] = [None] * len(inputs)
+    if needed[0]:
+        found[0] = convolution_primitive(g, kernel, **attributes)
+    if needed[1]:
+        found[1] = convolution_kernel_gradient(g, dy, taps=kernel.shape[:-2], **attributes)
+    if len(inputs) > 2 and needed[2]:
+        found[2] = sum_over_images(g, attributes["channels_last"])
+    return found
+
+
+convolution_input_gradient = Primitive(
+    name="convolution_input_gradient",
+    run=_input_gradient_run,
+    infer=_input_gradient_infer,
+    lower=lower_input_gradient,
+    joint_vjp=_input_gradient_vjp,
+    residuals="inputs",
+)
+
+
+@in_single
+def _kernel_gradient_run(
+    x: np.ndarray,
+    dy: np.ndarray,
+    *,
+    taps: Shape,
+    strides: Shape,
+    padding: Padding,
+    dilation: Shape,
+    groups: int,
+    channels_last: bool,
+) -> np.ndarray:
+    lows = _lows(padding, spatial(x.shape, channels_last), taps, strides, dilation)
+    images = to_channels_last(x, channels_last), to_channels_last(dy, channels_last)
+    return correlate_kernel(*images, taps, strides, dilation, lows, groups)  # pyright: ignore[reportArgumentType]
+
+
+def _kernel_gradient_infer(
+    x: TensorSpec, dy: TensorSpec, *, taps: Shape, groups: int, channels_last: bool, **attributes: Any
+) -> TensorSpec:
+    depth, filters = channels(x.shape, channels_last), channels(dy.shape, channels_last)
+    return TensorSpec((*taps, depth // groups, filters), x.dtype)
+
+
+convolution_kernel_gradient = Primitive(
+    name="convolution_kernel_gradient",
+    run=_kernel_gradient_run,
+    infer=_kernel_gradient_infer,
+    lower=lower_kernel_gradient,
+    vjp=(
+        lambda g, out, x, dy, *, taps, **attributes: convolution_input_gradient(
+            dy, g, sizes=spatial(x.shape, attributes["channels_last"]), **attributes
+        ),
+        lambda g, out, x, dy, *, taps, **attributes: convolution_primitive(x, g, **attributes),
+    ),
+    residuals="inputs",
+)
