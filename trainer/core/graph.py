@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 _creation = itertools.count()
 
 
+def next_index() -> int:
+    """Place of a new node or layer call in the order of creation."""
+    return next(_creation)
+
+
 class Node:
     """One application of a primitive to symbolic tensors."""
 
@@ -44,7 +49,7 @@ class Node:
         self.specs = specs
         self.source = source
         self.scope: Any = state.scopes[-1] if state.scopes else None
-        self.index = next(_creation)
+        self.index = next_index()
         self.outputs: tuple[Tensor, ...] = ()
 
     @property

@@ -15,10 +15,15 @@ from .variable import Variable
 
 
 class Trace:
-    """What a trace has seen of variables: which are read, and what they are assigned."""
+    """What a trace has seen of variables: which are read, and what they are assigned.
 
-    def __init__(self) -> None:
+    With `records`, layers remember the calls made inside it, as they do while a model is put together.
+    """
+
+    def __init__(self, records: bool = False) -> None:
         self.assigned: dict[Variable, Tensor] = {}
+        self.records = records
+        self.calls: list[Any] = []
 
     def read(self, variable: Variable) -> Tensor:
         """The symbolic value of a variable at this point of the program."""

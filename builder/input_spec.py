@@ -1,0 +1,88 @@
+"""What a layer demands of its input (Keras name: `InputSpec`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..trainer.core.dims import equal
+from ..trainer.core.dtypes import dtype_name
+from ..trainer.core.errors import DtypeError, ShapeError, format_shape
+from ..trainer.core.tensor import Tensor
+
+
+class InputSpec:
+    """Rank, sizes and dtype that an input must have; None means anything.
+
+    `axes` maps axis numbers to required sizes. `optional` inputs may be None.
+    """
+
+    def __init__(
+        self,
+        dtype: str | None = None,
+        shape: Sequence[int | None] | None = None,
+        ndim: int | None = None,
+        max_ndim: int | None = None,
+        min_ndim: int | None = None,
+        axes: Mapping[int, int | None] | None = None,
+        allow_last_axis_squeeze: bool = False,
+        name: str | None = None,
+        optional: bool = False,
+    ) -> None:
+        self.dtype = dtype
+        self.shape = None if shape is None else tuple(shape)
+        self.ndim = len(self.shape) if self.shape is not None else ndim
+        self.max_ndim = max_ndim
+        self.min_ndim = min_ndim
+        self.axes = {int(k): v for k, v in (axes or {}).items()}
+        self.allow_last_axis_squeeze = allow_last_axis_squeeze
+        self.name = name
+        self.optional = optional
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments as JSON-able values."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> InputSpec:
+        """The spec that `get_config` described."""
+        known = {k: v for k, v in config.items() if k != "ndim" or config.get("shape") is None}
+        return cls(**known)
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if v not in (None, {}, False))
+        return f"InputSpec({given})"
+
+
+def check_input(spec: InputSpec, x: Any, which: str) -> None:
+    """Raise `ShapeError` or `DtypeError` saying what was expected of an input and what came."""
+    if x is None:
+        if not spec.optional:
+            raise ShapeError(f"{which} is None; expected a tensor")
+        return
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{which}: expected a tensor, got {x!r:.80} ({type(x).__name__})")
+    shape, rank = x.shape, len(x.shape)
+    if spec.shape is not None and spec.allow_last_axis_squeeze:
+        shape = shape[:-1] if rank and shape[-1] == 1 and rank == len(spec.shape) + 1 else shape
+        rank = len(shape)
+    got = f"got shape {format_shape(x.shape)}"
+    if spec.ndim is not None and rank != spec.ndim:
+        raise ShapeError(f"{which}: expected rank {spec.ndim}{_layout(spec.ndim)}, {got} of rank {rank}")
+    if spec.min_ndim is not None and rank < spec.min_ndim:
+        raise ShapeError(f"{which}: expected rank {spec.min_ndim} or more, {got} of rank {rank}")
+    if spec.max_ndim is not None and rank > spec.max_ndim:
+        raise ShapeError(f"{which}: expected rank {spec.max_ndim} or less, {got} of rank {rank}")
+    if spec.dtype is not None and dtype_name(x.dtype) != spec.dtype:
+        raise DtypeError(f"{which}: expected dtype {spec.dtype}, got {dtype_name(x.dtype)}")
+    required = dict(spec.axes) | (dict(enumerate(spec.shape)) if spec.shape is not None else {})
+    for axis, size in required.items():
+        if not -rank <= axis < rank:
+            raise ShapeError(f"{which}: expected an axis {axis} of size {size}, {got} of rank {rank}")
+        if size is not None and equal(shape[axis], size) is False:
+            raise ShapeError(f"{which}: expected size {size} on axis {axis}, {got}")
+
+
+def _layout(rank: int) -> str:
+    layouts = {2: "(batch, features)", 3: "(batch, time, features)", 4: "(batch, height, width, channels)"}
+    return f" such as {layouts[rank]}" if rank in layouts else ""

@@ -1,0 +1,335 @@
+"""Model: a layer that can be trained, looked at, cut, saved and exported, however it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from ..trainer.core import tree
+from ..trainer.core.dims import Dim
+from ..trainer.core.errors import format_shape
+from ..trainer.core.spec import TensorSpec, as_shape
+from ..trainer.core.tensor import Tensor
+from ..trainer.core.trace import Trace, symbolic_input
+from ..trainer.core.variable import Variable
+from .call import CallContext, LayerCall, contexts
+from .input import InputLayer
+from .layer import Layer, is_shape, map_shapes
+from .model_training import ModelTraining
+from .plan import Plan
+from .signature import call_signature
+
+
+class Model(ModelTraining, Layer):
+    """A network: layers put together by a subclass's `call`, by `Model(inputs, outputs)`, or by `Sequential`.
+
+    After its first call, `build(input_shape)` or `trace(*signature)`, a subclassed model is a graph like any other:
+    `summary`, `input`, `output`, `get_layer(path).output`, cutting with `Model(model.input, tensors)`, export.
+
+    >>> import sardonyx as sx
+    >>> x = sx.Input((4,))
+    >>> model = sx.Model(x, sx.layers.Dense(2)(x))
+    >>> model.count_params()
+    10
+    """
+
+    UNTRACKED: ClassVar[frozenset[str]] = Layer.UNTRACKED | {"_plan", "_training", "_sessions", "_signature", "_input_layers"}
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        if cls is Model and _is_functional_call(args, kwargs):
+            from_class = FUNCTIONAL_CLASS[0]
+            return from_class.__new__(from_class, *args, **kwargs)
+        model = super().__new__(cls, *args, **kwargs)
+        model._plan = None
+        model._view = None
+        model._signature = None
+        model._input_layers = []
+        model._training = None
+        model._sessions = {}
+        return model
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if _is_functional_call(args, kwargs):
+            inputs = kwargs.pop("inputs", args[0] if args else None)
+            outputs = kwargs.pop("outputs", args[1] if len(args) > 1 else None)
+            super().__init__(**kwargs)
+            self._set_plan(inputs, outputs)
+        elif args:
+            raise TypeError(
+                f"{type(self).__name__}: Model(inputs, outputs) takes tensors made with Input; got "
+                f"{', '.join(type(a).__name__ for a in args)}"
+            )
+        else:
+            super().__init__(**kwargs)
+
+    def _set_plan(self, inputs: Any, outputs: Any) -> None:
+        """Become the graph between the given tensors."""
+        self._plan = Plan(inputs, outputs)
+        self._input_layers = [InputLayer(input_tensor=x, name=x.name) for x in self._plan.input_tensors]
+        self.plan_variables = self._plan.variables()
+        self.built = True
+
+    # -- structure -------------------------------------------------------------------------------------------------
+
+    @property
+    def plan(self) -> Plan:
+        """Inputs, layer calls and outputs; of a subclassed model, found by tracing its `call` in inference mode.
+
+        Raises `ValueError` before the model knows the shapes of its inputs.
+        """
+        if self._plan is not None:
+            return self._plan
+        if self._view is None:
+            self._view = self._trace_plan(self.signature())
+        return self._view
+
+    def _trace_plan(self, signature: tuple[list[Any], dict[str, Any]]) -> Plan:
+        args, kwargs = tree.map_structure(_placeholder, signature[0]), tree.map_structure(_placeholder, signature[1])
+        for layer in self.walk_layers()[1:]:
+            layer._calls = []
+        with Trace(records=True):
+            contexts.stack.append(CallContext(False, []))
+            try:
+                outputs = self._call_in_mode(args, kwargs, False)
+            finally:
+                contexts.stack.pop()
+        outputs = tree.map_structure(lambda x: x.read() if isinstance(x, Variable) else x, outputs)
+        tensors = [x for x in [*tree.flatten(args), *tree.flatten(kwargs)] if isinstance(x, Tensor)]
+        inputs = args[0] if len(args) == 1 and not kwargs else tensors
+        return Plan(inputs, outputs)
+
+    def _call_in_mode(self, args: Any, kwargs: dict[str, Any], training: bool) -> Any:
+        """Run `call` itself, without a scope of its own: names inside begin with the layers' names."""
+        takes = call_signature(type(self)).takes_training
+        return self.call(*args, **kwargs, **({"training": training} if takes else {}))
+
+    def signature(self) -> tuple[list[Any], dict[str, Any]]:
+        """Specs of the arguments of `call`, as seen in the first call, `build` or `trace`."""
+        if self._plan is not None:
+            return [tree.map_structure(lambda x: None if x is None else x.spec, self._plan.inputs)], {}
+        if self._signature is None:
+            raise ValueError(
+                f"model '{self.name}' ({type(self).__name__}) does not know the shapes of its inputs yet: call it once on "
+                "data, call build(input_shape), or trace(sx.TensorSpec((None, ...)))"
+            )
+        return self._signature
+
+    def trace(self, *specs: Any, **keyword_specs: Any) -> Model:
+        """Fix the arguments of `call` as specs (with the batch), build the weights and find the graph; returns the model."""
+        self._signature = (list(specs), dict(keyword_specs))
+        self._view = None
+        self.built = True
+        self._view = self._trace_plan(self._signature)
+        return self
+
+    def build(self, input_shape: Any = None) -> None:
+        """Build all weights for an input shape with the batch (or a structure of shapes)."""
+        if self._plan is not None or input_shape is None:
+            self.built = True
+            return
+        if self._signature is None:
+            self.trace(map_shapes(self._input_spec_for, input_shape))
+
+    def _input_spec_for(self, shape: Any) -> TensorSpec:
+        sizes = ["batch", *shape[1:]] if shape and shape[0] is None else shape
+        return TensorSpec(as_shape(tuple(sizes)), self.compute_dtype)
+
+    def build_from_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Remember the specs of a first call: the batch free, other sizes as seen."""
+        self._signature = (
+            tree.map_structure(_spec_of, [a for a in args]),
+            {k: tree.map_structure(_spec_of, v) for k, v in kwargs.items() if k not in ("training", "mask")},
+        )
+        self._view = None
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """The computation: the plan of a functional model; a subclass writes its own."""
+        if self._plan is None:
+            raise NotImplementedError(f"model '{self.name}': class {type(self).__name__} does not define call()")
+        return self._plan.run(self._match_inputs(inputs, mask))
+
+    def _match_inputs(self, inputs: Any, mask: Any) -> list[Any]:
+        raise NotImplementedError
+
+    def child_layers(self) -> list[Layer]:
+        """Direct sub-layers: those of the plan in order of use, then any others held in attributes."""
+        planned = self._plan.layers() if self._plan is not None else []
+        held = super().child_layers()
+        return list({id(x): x for x in [*planned, *held]}.values())
+
+    @property
+    def layers(self) -> list[Layer]:
+        """Layers of the model, inputs first."""
+        return [*self._input_layers, *self.child_layers()]
+
+    @property
+    def input(self) -> Any:
+        """Symbolic inputs, in the structure in which they are passed."""
+        return self.plan.inputs
+
+    @property
+    def output(self) -> Any:
+        """Symbolic outputs, in the structure in which they are returned."""
+        return self.plan.outputs
+
+    @property
+    def inputs(self) -> list[Tensor]:
+        """Symbolic inputs as a list."""
+        return self.plan.input_tensors
+
+    @property
+    def outputs(self) -> list[Tensor]:
+        """Symbolic outputs as a list."""
+        return self.plan.output_tensors
+
+    @property
+    def input_shape(self) -> Any:
+        """Shapes of the inputs; None for sizes not known."""
+        return tree.map_structure(_plain_shape, self.plan.inputs)
+
+    @property
+    def output_shape(self) -> Any:
+        """Shapes of the outputs; None for sizes not known."""
+        return tree.map_structure(_plain_shape, self.plan.outputs)
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs."""
+        return [x.name or f"input_{i}" for i, x in enumerate(self.plan.input_tensors)]
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs: dictionary keys, or the names of the layers that make them."""
+        return output_names(self.plan)
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """A layer by name, by path through nested layers ("encoder/block_2/conv"), or by index.
+
+        Raises `ValueError` with the names there are, and the closest ones.
+        """
+        from_index = self.layers
+        if index is not None:
+            if not -len(from_index) <= index < len(from_index):
+                raise ValueError(f"model '{self.name}' has {len(from_index)} layers; there is no layer {index}")
+            return from_index[index]
+        if name is None:
+            raise ValueError("get_layer: give a name or an index")
+        return find_layer(self, name)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor between operations by the name of its node, for cutting a model anywhere."""
+        from_nodes: dict[str, Tensor] = {}
+        pending = list(self.plan.output_tensors)
+        known = {id(x) for x in self.plan.input_tensors}
+        nodes: dict[int, Any] = {}
+        while pending:
+            x = pending.pop()
+            node = x.symbol.node if x.symbol is not None else None
+            if node is None or id(x) in known or node.index in nodes:
+                continue
+            nodes[node.index] = node
+            pending.extend(s for s in node.inputs if s is not None)
+        for index in sorted(nodes):
+            node = nodes[index]
+            base = "/".join(part for part in (node.path, node.primitive.name) if part)
+            for i, x in enumerate(node.outputs):
+                name = base if len(node.outputs) == 1 else f"{base}:{i}"
+                count = 1
+                while name in from_nodes:
+                    name, count = f"{base}_{count}", count + 1
+                from_nodes[name] = x
+        return from_nodes
+
+    def weight_names(self) -> dict[Variable, str]:
+        """A unique name for each variable, from where it stands in the model: `encoder/dense/kernel`."""
+        return weight_names(self)
+
+
+FUNCTIONAL_CLASS: list[Any] = []
+
+
+def _is_functional_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether the arguments are those of Model(inputs, outputs)."""
+    if "inputs" in kwargs and "outputs" in kwargs:
+        return True
+    given = [*args[:2], *(kwargs[k] for k in ("inputs", "outputs") if k in kwargs)]
+    return len(given) == 2 and all(any(isinstance(x, Tensor) for x in tree.flatten(g)) for g in given)
+
+
+def _placeholder(x: Any) -> Any:
+    return symbolic_input(x, x.name or "inputs") if isinstance(x, TensorSpec) else x
+
+
+def _spec_of(x: Any) -> Any:
+    if not hasattr(x, "shape") or not hasattr(x, "dtype"):
+        return x
+    sizes = tuple("batch" if i == 0 and not isinstance(size, Dim) else size for i, size in enumerate(x.shape))
+    return TensorSpec(sizes, x.dtype, getattr(x, "name", None))
+
+
+def _plain_shape(x: Any) -> Any:
+    return None if x is None else tuple(None if isinstance(size, Dim) else size for size in x.shape)
+
+
+def output_names(plan: Plan) -> list[str]:
+    """Names of a plan's outputs: dictionary keys where there are any, else of the layers that make them."""
+    found: list[str] = []
+    for path, x in tree.flatten_with_path(plan.outputs):
+        keys = [str(key) for key in path if isinstance(key, str)]
+        node = x.symbol.node if x is not None and x.symbol is not None else None
+        scope = node.scope if node is not None else None
+        layer_name = list(scope.ancestors())[-1].layer.name if isinstance(scope, LayerCall) else None
+        name = "/".join(keys) or layer_name or (node.primitive.name if node is not None else f"output_{len(found)}")
+        count, base = 1, name
+        while name in found:
+            name, count = f"{base}_{count}", count + 1
+        found.append(name)
+    return found
+
+
+def find_layer(model: Model, name: str) -> Layer:
+    """The layer of a name or path below a model."""
+    import difflib
+
+    children: Sequence[Layer] = model.layers
+    by_name = {layer.name: layer for layer in children}
+    if name in by_name:
+        return by_name[name]
+    current: Any = model
+    for part in name.split("/"):
+        found = {x.name: x for x in (current.layers if isinstance(current, Model) else current.child_layers())}
+        if part not in found:
+            close = difflib.get_close_matches(part, found, 3)
+            hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+            raise ValueError(
+                f"{'model' if isinstance(current, Model) else 'layer'} '{current.name}' has no layer {part!r}{hint} "
+                f"It has: {', '.join(list(found)[:40])}{', ...' if len(found) > 40 else ''}"
+            )
+        current = found[part]
+    return current
+
+
+def weight_names(model: Layer) -> dict[Variable, str]:
+    """Names by position in the tree of layers; a number is appended where two would be the same."""
+    names: dict[Variable, str] = {}
+    taken: set[str] = set()
+    pending: list[tuple[Layer, str]] = [(model, "")]
+    seen: set[int] = set()
+    while pending:
+        layer, path = pending.pop()
+        if id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        for variable in layer.own_variables():
+            base = name = f"{path}/{variable.name}" if path else variable.name
+            count = 1
+            while name in taken:
+                name, count = f"{base}_{count}", count + 1
+            if variable not in names:
+                taken.add(name)
+                names[variable] = name
+        children = layer.child_layers()
+        pending.extend((x, f"{path}/{x.name}" if path else x.name) for x in reversed(children))
+    return names
+
+

@@ -1,0 +1,195 @@
+"""The plan of a model: its layer calls in order, found by walking back from the outputs.
+
+Nothing more than that is kept of a model. Running the plan calls each layer again, so that modes, masks, random draws
+and weights are those of the moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..trainer.core import tree
+from ..trainer.core.dims import Dim, contains_dim, names, solve, substitute
+from ..trainer.core.errors import ShapeError
+from ..trainer.core.graph import Node
+from ..trainer.core.tensor import Tensor
+from ..trainer.core.variable import Variable
+from .call import LayerCall
+
+Step = LayerCall | Node
+
+
+class Plan:
+    """Inputs, steps (layer calls, and operations applied outside of layers) and outputs, in the user's structures."""
+
+    def __init__(self, inputs: Any, outputs: Any) -> None:
+        self.inputs = inputs
+        self.outputs = outputs
+        self.input_tensors: list[Tensor] = [x for x in tree.flatten(inputs) if x is not None]
+        self.output_tensors: list[Tensor] = [x for x in tree.flatten(outputs) if x is not None]
+        self.steps = find_steps(self.input_tensors, self.output_tensors)
+        self._programs = [_program(step) for step in self.steps]
+        self._needs_sizes = any(isinstance(s, Node) and contains_dim(tuple(s.attributes.values())) for s in self.steps)
+
+    def layer_calls(self) -> list[LayerCall]:
+        """The steps that are layer calls."""
+        return [step for step in self.steps if isinstance(step, LayerCall)]
+
+    def layers(self) -> list[Any]:
+        """Layers in order of first use."""
+        return list({id(call.layer): call.layer for call in self.layer_calls()}.values())
+
+    def variables(self) -> list[Variable]:
+        """Variables read by operations outside of layers."""
+        nodes = [step for step in self.steps if isinstance(step, Node)]
+        leaves = [x.symbol.variable for node in nodes for x in node.inputs if x is not None and x.symbol is not None]
+        return list(dict.fromkeys(v for v in leaves if v is not None))
+
+    def run(self, values: Sequence[Any]) -> Any:
+        """The outputs for input tensors given in the order of `input_tensors`."""
+        known: dict[int, Any] = {id(x): v for x, v in zip(self.input_tensors, values, strict=True)}
+        sizes = bind(self.input_tensors, values) if self._needs_sizes else {}
+        for program in self._programs:
+            program(known, sizes)
+        return tree.map_structure(lambda x: known.get(id(x), x), self.outputs)
+
+
+def find_steps(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> list[Step]:
+    """Layer calls and loose operations that lead from the inputs to the outputs, in order of creation.
+
+    A call is opened, its inner calls taken instead, when a tensor from inside it is asked for.
+    Raises `ShapeError` when an output does not depend on the inputs alone, naming what is missing.
+    """
+    opened: set[LayerCall] = set()
+    for x in inputs:
+        opened.update(_calls_around(x))
+    while True:
+        before = len(opened)
+        steps = _collect(inputs, outputs, opened)
+        if len(opened) == before:
+            return sorted(steps, key=lambda step: step.index)
+
+
+def _calls_around(x: Tensor) -> list[LayerCall]:
+    """Calls of which the tensor is an inner result."""
+    node = x.symbol.node if x.symbol is not None else None
+    if node is None or not isinstance(node.scope, LayerCall):
+        return []
+    return [call for call in node.scope.ancestors() if all(x is not out for out in call.output_tensors())]
+
+
+def _collect(inputs: Sequence[Tensor], outputs: Sequence[Tensor], opened: set[LayerCall]) -> list[Step]:
+    known = {id(x) for x in inputs}
+    steps: dict[int, Step] = {}
+    pending = list(outputs)
+    while pending:
+        tensor = pending.pop()
+        symbol = tensor.symbol
+        if symbol is None or id(tensor) in known or symbol.variable is not None:
+            continue
+        known.add(id(tensor))
+        if symbol.node is None:
+            raise ShapeError(
+                f"the outputs depend on {tensor!r}, which is not among the inputs of the model; "
+                f"given inputs: {', '.join(repr(x.name or x) for x in inputs)}"
+            )
+        step = _step_of(tensor, symbol.node, opened)
+        if id(step) in steps:
+            continue
+        steps[id(step)] = step
+        sources = step.input_tensors() if isinstance(step, LayerCall) else [x for x in step.inputs if x is not None]
+        pending.extend(sources)
+    return list(steps.values())
+
+
+def _step_of(tensor: Tensor, node: Node, opened: set[LayerCall]) -> Step:
+    """The outermost call not opened that made the tensor; calls of which it is only an inner result are opened."""
+    scope = node.scope
+    if not isinstance(scope, LayerCall):
+        return node
+    for call in reversed(list(scope.ancestors())):
+        if call in opened:
+            continue
+        if any(tensor is out for out in call.output_tensors()):
+            return call
+        opened.add(call)
+    return node
+
+
+def _program(step: Step) -> Callable[[dict[int, Any], Mapping[str, Any]], None]:
+    """What running a step means: a function that reads and writes tensors by identity."""
+    return _layer_program(step) if isinstance(step, LayerCall) else _node_program(step)
+
+
+def _layer_program(call: LayerCall) -> Callable[[dict[int, Any], Mapping[str, Any]], None]:
+    layer, outputs = call.layer, call.outputs
+    if len(call.args) == 1 and not call.kwargs and isinstance(call.args[0], Tensor) and isinstance(outputs, Tensor):
+        source, target = id(call.args[0]), id(outputs)
+
+        def run_simple(known: dict[int, Any], sizes: Mapping[str, Any]) -> None:
+            known[target] = layer(known[source])
+
+        return run_simple if call.args[0].array is None else _general_program(call)
+    return _general_program(call)
+
+
+def _general_program(call: LayerCall) -> Callable[[dict[int, Any], Mapping[str, Any]], None]:
+    targets = [id(x) for x in tree.flatten(call.outputs)]
+
+    def run(known: dict[int, Any], sizes: Mapping[str, Any]) -> None:
+        def fill(x: Any) -> Any:
+            return known.get(id(x), x) if isinstance(x, Tensor) else substitute_tree(x, sizes)
+
+        args = tree.map_structure(fill, list(call.args))
+        results = call.layer(*args, **tree.map_structure(fill, call.kwargs))
+        known.update(zip(targets, tree.flatten(results), strict=True))
+
+    return run
+
+
+def _node_program(node: Node) -> Callable[[dict[int, Any], Mapping[str, Any]], None]:
+    targets = [id(x) for x in node.outputs]
+    sources = [(id(x), _leaf(x)) for x in node.inputs]
+    has_dims = contains_dim(tuple(node.attributes.values()))
+
+    def run(known: dict[int, Any], sizes: Mapping[str, Any]) -> None:
+        attributes = node.attributes
+        if has_dims:
+            attributes = {name: substitute_tree(value, sizes) for name, value in attributes.items()}
+        results = node.primitive(*[known.get(key, leaf) for key, leaf in sources], **attributes)
+        known.update(zip(targets, results if type(results) is tuple else (results,), strict=True))
+
+    return run
+
+
+def _leaf(x: Tensor | None) -> Any:
+    """What stands in the place of an operation's input that no step makes: a constant, or a variable."""
+    if x is not None and x.symbol is not None and x.symbol.variable is not None:
+        return x.symbol.variable
+    return x
+
+
+def substitute_tree(value: Any, sizes: Mapping[str, Any]) -> Any:
+    """Symbolic sizes in nested tuples, lists and slices replaced by the sizes of the moment."""
+    if isinstance(value, Dim):
+        return substitute(value, {k: v for k, v in sizes.items() if k in names(value)})
+    if isinstance(value, tuple) and contains_dim(value):
+        return tree.rebuild(value, [substitute_tree(v, sizes) for v in value])
+    if isinstance(value, list) and contains_dim(value):
+        return [substitute_tree(v, sizes) for v in value]
+    if isinstance(value, slice) and contains_dim(value):
+        return slice(*[substitute_tree(v, sizes) for v in (value.start, value.stop, value.step)])
+    return value
+
+
+def bind(inputs: Sequence[Tensor], values: Sequence[Any]) -> dict[str, Any]:
+    """Sizes of the moment for the names in the inputs' shapes: numbers, or symbolic sizes while tracing."""
+    sizes: dict[str, Any] = {}
+    pairs = [(s, a) for x, v in zip(inputs, values, strict=True) if v is not None for s, a in zip(x.shape, v.shape, strict=True)]
+    for size, actual in sorted(pairs, key=lambda pair: len(str(pair[0]))):
+        if isinstance(size, Dim) and isinstance(actual, int):
+            solve(size, actual, sizes)
+        elif isinstance(size, Dim) and names(size) == {str(size)}:
+            sizes.setdefault(str(size), actual)
+    return sizes

@@ -1,0 +1,47 @@
+"""What a layer's `call` accepts, read once per class."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class CallSignature:
+    """Names of the arguments of `call`, and which of the special ones it takes."""
+
+    names: tuple[str, ...]
+    takes_training: bool
+    training_default: Any
+    mask_names: tuple[tuple[str, str], ...]
+    takes_any_keyword: bool
+    signature: inspect.Signature
+
+
+@lru_cache(maxsize=4096)
+def call_signature(kind: type) -> CallSignature:
+    """The signature of a class's `call` method."""
+    signature = inspect.signature(kind.call)  # type: ignore[attr-defined]
+    parameters = list(signature.parameters.values())[1:]
+    signature = signature.replace(parameters=parameters)
+    names = tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
+    first = names[0] if names else ""
+    masks = [(first, "mask")] if "mask" in names else []
+    masks += [(name[:-5], name) for name in names if name.endswith("_mask") and name[:-5] in names]
+    training = signature.parameters.get("training")
+    return CallSignature(
+        names=names,
+        takes_training=training is not None,
+        training_default=None if training is None or training.default is inspect.Parameter.empty else training.default,
+        mask_names=tuple(masks),
+        takes_any_keyword=any(p.kind is p.VAR_KEYWORD for p in parameters),
+        signature=signature,
+    )
+
+
+@lru_cache(maxsize=4096)
+def build_parameters(kind: type) -> tuple[str, ...]:
+    """Names of the arguments of a class's `build` method."""
+    return tuple(inspect.signature(kind.build).parameters)[1:]  # type: ignore[attr-defined]

@@ -1,0 +1,68 @@
+"""What a layer owns, found by looking at its attributes: variables, sub-layers, random generators.
+
+Looking when asked, instead of wrapping attributes when they are set, lets users keep plain lists and dictionaries and
+append to them at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..trainer.core.variable import Variable
+
+if TYPE_CHECKING:
+    from .layer import Layer
+
+
+def leaves(value: Any, seen: set[int]) -> Iterator[Any]:
+    """Objects in nested lists, tuples, sets and dictionaries, each container once."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, (list, tuple, set, dict)):
+            if id(item) not in seen:
+                seen.add(id(item))
+                children = list(item.values()) if isinstance(item, dict) else list(item)
+                pending.extend(reversed(children))
+        else:
+            yield item
+
+
+def owned(layer: Any, kinds: tuple[type, ...] | type) -> list[Any]:
+    """Objects of the given kinds among a layer's attributes, in the order in which they were set, without repeats."""
+    found: dict[int, Any] = {}
+    seen: set[int] = set()
+    for name, value in vars(layer).items():
+        if name in layer.UNTRACKED:
+            continue
+        if isinstance(value, kinds):
+            found.setdefault(id(value), value)
+        elif isinstance(value, (list, tuple, set, dict)):
+            for leaf in leaves(value, seen):
+                if isinstance(leaf, kinds):
+                    found.setdefault(id(leaf), leaf)
+    return list(found.values())
+
+
+def sub_layers(layer: Layer, kind: type) -> list[Any]:
+    """Direct sub-layers."""
+    return [x for x in owned(layer, kind) if x is not layer]
+
+
+def walk(layer: Layer, kind: type) -> list[Any]:
+    """The layer and everything below it, depth first, each once."""
+    found: dict[int, Any] = {}
+    pending: list[Any] = [layer]
+    while pending:
+        item = pending.pop()
+        if id(item) in found:
+            continue
+        found[id(item)] = item
+        pending.extend(reversed(item.child_layers()))
+    return [x for x in found.values() if isinstance(x, kind)]
+
+
+def unique_variables(variables: Iterator[Variable] | list[Variable]) -> list[Variable]:
+    """Variables without repeats, in order."""
+    return list({id(v): v for v in variables}.values())
