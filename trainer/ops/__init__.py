@@ -2,13 +2,22 @@
 
 from ..core.operators import FUNCTIONS
 from .arithmetic import *
+from .bitwise import *
 from .broadcast import *
+from .comparison import *
 from .convert import *
 from .convolution import *
 from .create import *
+from .division import *
+from .elementwise import *
 from .identity import *
 from .join import *
 from .linalg import *
+from .pooling import *
+from .power import *
+from .rounding import *
+from .selection import *
 from .shape import *
+from .trigonometry import *
 
 FUNCTIONS.update({name: value for name, value in globals().items() if callable(value) and not name.startswith("_")})
