@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,3 +21,15 @@ sys.path[:] = [entry for entry in sys.path if Path(entry or os.curdir).resolve()
 
 settings.register_profile("house", derandomize=True, database=None, deadline=None, max_examples=50)
 settings.load_profile("house")
+
+
+@pytest.fixture(autouse=True)
+def same_start() -> None:
+    """Names count from the first and random numbers repeat, whatever ran before in the same worker."""
+    from sardonyx.builder import naming
+    from sardonyx.trainer.core.dims import reset_fresh_names
+    from sardonyx.trainer.seed import set_random_seed
+
+    naming.reset_names()
+    reset_fresh_names()
+    set_random_seed(0)

@@ -35,6 +35,7 @@ LAZY_PACKAGES: dict[str, tuple[str, ...]] = {
     "PIL": ("",),
     "safetensors": ("",),
 }
+LAZY_MODULE = "exporters.lazy"  # stands for onnx until it is used, so it stays behind the same door
 CODE_LOADERS = ("pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve")
 CODE_RUNNERS = ("eval", "exec", "__import__")
 
@@ -92,7 +93,7 @@ class House:
     def _imports_of(self, module: Module) -> Iterator[Import]:
         for node, deferred, typing in _import_nodes(module.tree, False, False):
             for target, own, absolute in self._targets(module, node):
-                yield Import(target, node.lineno, own, absolute, deferred, typing)
+                yield Import(target, node.lineno, own, absolute, deferred or _is_lazy_module(node), typing)
 
     def _targets(self, module: Module, node: ast.AST) -> Iterator[tuple[str, bool, bool]]:
         """The modules that one statement imports: dotted name, whether it is ours, whether it is named absolutely."""
@@ -135,13 +136,18 @@ def _import_nodes(node: ast.AST, deferred: bool, typing: bool) -> Iterator[tuple
 
 
 def _imports_by_name(node: ast.AST) -> bool:
-    """Whether this is `import_module("a.b")`, which imports as much as a statement does."""
+    """Whether this is `import_module("a.b")` or the like, which imports as much as a statement does."""
     return (
         isinstance(node, ast.Call)
-        and ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__")
+        and ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__", "LazyModule")
         and bool(node.args)
         and isinstance(node.args[0], ast.Constant)
     )
+
+
+def _is_lazy_module(node: ast.AST) -> bool:
+    """Whether this is `LazyModule("a.b")`, which imports when it is first used."""
+    return isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "LazyModule"
 
 
 def layer_of(name: str) -> str | None:
@@ -219,6 +225,8 @@ def other_packages_in_their_place(house: House) -> list[str]:
         path = house.modules[name].path
         for item in found:
             package = item.target.partition(".")[0]
+            if item.own and item.target == LAZY_MODULE and not path.startswith("exporters/"):
+                offences.append(f"{path}:{item.line} imports {LAZY_MODULE}, which stands in exporters/ alone")
             if item.own or package in sys.stdlib_module_names or package in EAGER_PACKAGES:
                 continue
             places = LAZY_PACKAGES.get(package)
