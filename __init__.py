@@ -8,6 +8,7 @@ from .trainer.core.tensor import Tensor
 from .trainer.core.trace import trace
 from .trainer.core.variable import Variable
 from .trainer.gradient import GradientTape, grad, value_and_grad
+from .trainer.ops import random
 from .version import __version__
 
-__all__ = ["GradientTape", "Primitive", "Tensor", "TensorSpec", "Variable", "__version__", "grad", "ops", "trace", "tree", "value_and_grad"]
+__all__ = ["GradientTape", "Primitive", "Tensor", "TensorSpec", "Variable", "__version__", "grad", "ops", "random", "trace", "tree", "value_and_grad"]

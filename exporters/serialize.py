@@ -58,7 +58,7 @@ def graph_proto(graph: OnnxGraph) -> Any:
         graph.name,
         [value_info(name, graph.specs[name]) for name in graph.inputs],
         [value_info(name, graph.specs[name]) for name in graph.outputs],
-        [onnx.numpy_helper.from_array(np.ascontiguousarray(a), name) for name, a in graph.initializers.items()],
+        [onnx.numpy_helper.from_array(np.asarray(a, order="C"), name) for name, a in graph.initializers.items()],
     )
 
 
