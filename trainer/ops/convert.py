@@ -10,9 +10,9 @@ import numpy as np
 from ..core.dims import Dim, contains_dim
 from ..core.dtypes import as_dtype, default_float, dtype_name, result_type
 from ..core.emitter import Emitter, Value
-from ..core.errors import DtypeError, ShapeError
+from ..core.errors import DtypeError, ShapeError, format_shape
 from ..core.primitive import Primitive
-from ..core.spec import TensorSpec
+from ..core.spec import TensorSpec, same_shape
 from ..core.tensor import Tensor
 from ..core.variable import Variable
 
@@ -100,37 +100,63 @@ def _has_tensors(values: Any) -> bool:
 def _stack_nested(values: Any, dtype: np.dtype | None) -> Tensor:
     rows = [convert_to_tensor(v) for v in values]
     common = dtype or result_type(*(row.dtype for row in rows))
-    return _stack_primitive_call([cast(row, common) for row in rows])
+    return stack_primitive(*[cast(row, common) for row in rows], axis=0)
 
 
-def _stack_infer(*rows: TensorSpec) -> TensorSpec:
+def _stack_infer(*rows: TensorSpec, axis: int) -> TensorSpec:
     for row in rows[1:]:
-        if row.shape != rows[0].shape:
-            raise ShapeError(f"expected tensors of one shape {rows[0].shape}, got one of shape {row.shape}")
-    return TensorSpec((len(rows), *rows[0].shape), rows[0].dtype)
+        if row.dtype != rows[0].dtype:
+            raise DtypeError(f"expected tensors of one dtype, got {rows[0].dtype.name} and {row.dtype.name}")
+        if not same_shape(row.shape, rows[0].shape):
+            raise ShapeError(
+                f"expected tensors of one shape, got {format_shape(rows[0].shape)} and {format_shape(row.shape)}"
+            )
+    shape = rows[0].shape
+    return TensorSpec((*shape[:axis], len(rows), *shape[axis:]), rows[0].dtype)
 
 
-def _stack_lower(emit: Emitter, *rows: Value) -> Value:
-    parts = [emit.reshape(row, (1, *row.shape)) for row in rows]
-    return emit("Concat", *parts, axis=0, spec=TensorSpec((len(rows), *rows[0].shape), rows[0].dtype))
-
-
-def _stack_vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any) -> list[Tensor | None]:
-    return [gradients[0][i] if need else None for i, need in enumerate(needed)]
+def _stack_lower(emit: Emitter, *rows: Value, axis: int) -> Value:
+    shape = rows[0].shape
+    thin = TensorSpec((*shape[:axis], 1, *shape[axis:]), rows[0].dtype)
+    parts = [emit("Unsqueeze", row, emit.constant([axis], np.int64), spec=thin) for row in rows]
+    if len(parts) == 1:
+        return parts[0]
+    return emit("Concat", *parts, axis=axis, spec=_stack_infer(*[row.spec for row in rows], axis=axis))
 
 
 stack_primitive = Primitive(
     name="stack",
-    run=lambda *rows: np.stack(rows),
+    run=lambda *rows, axis: np.stack(rows, axis),
     infer=_stack_infer,
     lower=_stack_lower,
-    joint_vjp=_stack_vjp,
+    joint_vjp=lambda gradients, outputs, inputs, needed, *, axis: unstack_primitive(gradients[0], axis=axis),
     residuals="none",
 )
 
 
-def _stack_primitive_call(rows: list[Tensor]) -> Tensor:
-    return stack_primitive(*rows)
+def _unstack_infer(x: TensorSpec, *, axis: int) -> tuple[TensorSpec, ...]:
+    part = TensorSpec((*x.shape[:axis], *x.shape[axis + 1 :]), x.dtype)
+    return (part,) * x.shape[axis].__index__()
+
+
+def _unstack_lower(emit: Emitter, x: Value, *, axis: int) -> tuple[Value, ...]:
+    specs = _unstack_infer(x.spec, axis=axis)
+    where = emit.constant([axis], np.int64)
+    thin = TensorSpec((*x.shape[:axis], 1, *x.shape[axis + 1 :]), x.dtype)
+    parts = (x,)
+    if len(specs) > 1:
+        parts = emit.many("Split", x, emit.constant([1] * len(specs), np.int64), axis=axis, specs=(thin,) * len(specs))
+    return tuple(emit("Squeeze", part, where, spec=spec) for part, spec in zip(parts, specs, strict=True))
+
+
+unstack_primitive = Primitive(
+    name="unstack",
+    run=lambda x, *, axis: tuple(np.moveaxis(x, axis, 0) if axis else x),
+    infer=_unstack_infer,
+    lower=_unstack_lower,
+    joint_vjp=lambda gradients, outputs, inputs, needed, *, axis: (stack_primitive(*gradients, axis=axis),),
+    residuals="none",
+)
 
 
 def cast(x: Any, dtype: Any) -> Tensor:
@@ -178,6 +204,13 @@ def apply_promoted(primitive: Primitive, x: Any, y: Any) -> Any:
         if first is not None and second is not None and first.dtype == second.dtype:
             return primitive.apply_arrays((first, second), (x, y), {})
     return primitive(*promote(x, y))
+
+
+def apply_float(primitive: Primitive, x: Any) -> Any:
+    """A primitive of one floating-point operand; integers and booleans become the default float."""
+    if type(x) is Tensor and x.array is not None and x.array.dtype.kind in "fc":
+        return primitive.apply_arrays((x.array,), (x,), {})
+    return primitive(to_float(x))
 
 
 def promote_all(*values: Any) -> list[Any]:

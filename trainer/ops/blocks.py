@@ -1,0 +1,33 @@
+"""Kernels of several passes, run block by block so that what one pass writes is still in the cache for the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+
+BLOCK = 16384
+
+
+def in_blocks(kernel: Callable[..., None], *arrays: np.ndarray) -> np.ndarray:
+    """Run an elementwise `kernel(out, *arrays)` over arrays of one shape and dtype, in blocks where they are large."""
+    first = arrays[0]
+    out = np.empty(first.shape, first.dtype)
+    if first.size <= BLOCK:
+        kernel(out, *arrays)
+        return out
+    flat = [np.ascontiguousarray(a).reshape(-1) for a in arrays]
+    result = out.reshape(-1)
+    for start in range(0, first.size, BLOCK):
+        part = slice(start, start + BLOCK)
+        kernel(result[part], *[a[part] for a in flat])
+    return out
+
+
+@lru_cache(maxsize=64)
+def zeros_row(length: int, dtype: np.dtype) -> np.ndarray:
+    """A shared row of zeros: comparing with a row is twice as fast in NumPy as comparing with a number."""
+    row = np.zeros(length, dtype)
+    row.flags.writeable = False
+    return row
