@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -221,21 +223,32 @@ def build_layer(layer: Layer, signature: CallSignature, args: tuple[Any, ...], k
             shapes[name] = tree.map_structure(lambda x: _build_shape(x), value)
     if not shapes and args:
         shapes["inputs"] = tree.map_structure(lambda x: _build_shape(x), args[0])
+    learn = getattr(layer, "build_from_call", None)
+    if learn is not None:
+        with without_recording():
+            if learn(args, kwargs):
+                return
     wanted = build_parameters(type(layer))
     named = {f"{name}_shape": shape for name, shape in shapes.items()}
+    with without_recording(), layer._scope():
+        if len(wanted) > 1 and any(name in named for name in wanted):
+            layer.build(**{name: named[name] for name in wanted if name in named})
+        elif wanted:
+            layer.build(next(iter(shapes.values()), None))
+        else:
+            layer.build()
+    layer.built = True
+
+
+@contextmanager
+def without_recording() -> Iterator[None]:
+    """Neither traces nor tapes see what happens inside: making weights is no part of the computation."""
     traces, state.traces = state.traces, []
     tapes, state.tapes = state.tapes, []
     try:
-        with layer._scope():
-            if len(wanted) > 1 and any(name in named for name in wanted):
-                layer.build(**{name: named[name] for name in wanted if name in named})
-            elif wanted:
-                layer.build(next(iter(shapes.values()), None))
-            else:
-                layer.build()
+        yield
     finally:
         state.traces, state.tapes = traces, tapes
-    layer.built = True
 
 
 def _build_shape(x: Any) -> Any:

@@ -134,13 +134,15 @@ class Model(ModelTraining, Layer):
         sizes = ["batch", *shape[1:]] if shape and shape[0] is None else shape
         return TensorSpec(as_shape(tuple(sizes)), self.compute_dtype)
 
-    def build_from_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Remember the specs of a first call: the batch free, other sizes as seen."""
+    def build_from_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Remember the specs of a first call: the batch free, other sizes as seen. True when nothing is left to build."""
         self._signature = (
             tree.map_structure(_spec_of, [a for a in args]),
             {k: tree.map_structure(_spec_of, v) for k, v in kwargs.items() if k not in ("training", "mask")},
         )
         self._view = None
+        self.built = type(self).build is Model.build
+        return self.built
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """The computation: the plan of a functional model; a subclass writes its own."""

@@ -88,11 +88,13 @@ class Sequential(Model):
         self._input_layers = [InputLayer(batch_shape=spec.shape, dtype=spec.dtype)]
         self._rebuild()
 
-    def build_from_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def build_from_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Learn the input's shape from a first call: the batch free, other sizes as seen."""
         x = args[0] if args else next(iter(kwargs.values()))
         if isinstance(x, Tensor) and self._stack:
             self._build_for(TensorSpec(("batch", *x.shape[1:]), x.dtype))
+        self.built = True
+        return True
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Call the layers in order."""
