@@ -1,5 +1,7 @@
 """Pictures without system packages: diagrams of models and charts of their training, as SVG or PNG."""
 
+from .bars import bar_chart
+from .chart import figure_grid, line_chart
 from .diagram import DiagramCluster, DiagramEdge, DiagramNode, model_diagram
 from .output import check_path, write
 from .png import to_png
@@ -16,7 +18,10 @@ __all__ = [
     "Rectangle",
     "Scene",
     "Text",
+    "bar_chart",
     "check_path",
+    "figure_grid",
+    "line_chart",
     "model_diagram",
     "to_png",
     "to_svg",

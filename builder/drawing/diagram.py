@@ -7,9 +7,7 @@ from typing import NamedTuple
 from .graph_layout import Box, LayoutCluster, LayoutEdge, LayoutNode, Route, layered_layout
 from .scene import Element, Group, Path, Rectangle, Scene, Text, baseline
 from .text import text_width, wrap
-from .theme import (
-    CLUSTER_FILLS, CLUSTER_STROKE, FAMILIES, INK, LINE, MARGIN, PAPER, SOFT_INK, TITLE_SIZE, Family,
-)  # fmt: skip
+from .theme import CLUSTER_FILLS, CLUSTER_STROKE, FAMILIES, INK, LINE, MARGIN, PAPER, SOFT_INK, TITLE_SIZE, Family
 
 _NAME_SIZE, _CLASS_SIZE, _ROW_SIZE, _LABEL_SIZE = 13.0, 11.0, 11.0, 10.5
 _NAME_HEIGHT, _CLASS_HEIGHT, _ROW_HEIGHT = 18.0, 15.0, 16.0
@@ -154,7 +152,7 @@ class _NodeBox:
         return Group(tuple(shapes), place.x, place.y, self._tooltip())
 
     def _tooltip(self) -> str:
-        head = " ".join(part for part in (self.node.title, f"({self.node.subtitle})" * bool(self.node.subtitle)) if part)
+        head = f"{self.node.title} ({self.node.subtitle})" if self.node.subtitle else self.node.title
         return "\n".join([head, *(row if isinstance(row, str) else " ".join(row) for row in self.node.rows)])
 
     def _rectangle(self, fill: str | None, stroke: str | None) -> Element:
@@ -191,7 +189,8 @@ class _Header:
     @staticmethod
     def of(cluster: DiagramCluster) -> "_Header":
         names = wrap(cluster.title, _CLASS_SIZE, _WIDEST_TEXT / 2, bold=True) if cluster.title else []
-        return _Header(cluster, names, wrap(cluster.subtitle, _LABEL_SIZE, _WIDEST_TEXT / 2) if cluster.subtitle else [])
+        classes = wrap(cluster.subtitle, _LABEL_SIZE, _WIDEST_TEXT / 2) if cluster.subtitle else []
+        return _Header(cluster, names, classes)
 
     def as_layout(self) -> LayoutCluster:
         widths = [text_width(line, _CLASS_SIZE, bold=True) for line in self.names]

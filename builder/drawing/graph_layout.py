@@ -7,6 +7,7 @@ several rows and has a port for each edge that crosses its border. So boxes neve
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 from .hierarchy import Hierarchy, LayoutCluster, LayoutEdge, LayoutNode, build_hierarchy
@@ -207,7 +208,7 @@ class _Work:
         for edge in range(len(self.edges)):
             upper, lower = self.ends[edge]
             way = [(self.rows[upper], self.places[upper]), *self.bends[edge], (self.rows[lower], self.places[lower])]
-            for (row, place), (_, next_place) in zip(way, way[1:], strict=False):
+            for (row, place), (_, next_place) in pairwise(way):
                 slants[row] = max(slants[row], abs(next_place - place))
         self._pad_clusters(before, after)
         self._widen_for_headers(heights)
@@ -288,8 +289,8 @@ class _Work:
             label = None
             if edge in self.label_rows:
                 band = self.bands[self.label_rows[edge]]
-                label = (dict(bends)[self.label_rows[edge]], (band.top + band.bottom) / 2)
-                label = label[::-1] if self.sideways else label
+                across, along = dict(bends)[self.label_rows[edge]], (band.top + band.bottom) / 2
+                label = (along, across) if self.sideways else (across, along)
             routes.append(Route(self._oriented(commands), label, self.hierarchy.turned[edge]))
         return tuple(routes)
 

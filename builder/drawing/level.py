@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from .hierarchy import Level
 from .layering import Layering
@@ -77,7 +78,7 @@ class _Builder:
         self.exits: dict[int, tuple[int, float]] = {}
         for item, row in zip(items, layout.item_rows, strict=True):
             tower = [self.graph.add_vertex(row + index, item.width, True) for index in range(item.rows)]
-            for upper, lower in zip(tower, tower[1:], strict=False):
+            for upper, lower in pairwise(tower):
                 self.graph.add_segment(Segment(upper, lower, Kind.RIGID))
             if len(tower) > 1:
                 self.graph.towers.append(tower)
@@ -100,7 +101,7 @@ class _Builder:
             chain.append((self.bends[edge, row], 0.0))
         if target >= 0:
             chain.append((self.vertices[target][0], self.items[target].entries.get(edge, 0.0)))
-        for (upper, upper_port), (lower, lower_port) in zip(chain, chain[1:], strict=False):
+        for (upper, upper_port), (lower, lower_port) in pairwise(chain):
             between = not self.graph.is_item[upper] and not self.graph.is_item[lower]
             segment = Segment(upper, lower, Kind.INNER if between else kind, upper_port, lower_port, importance)
             self.graph.add_segment(segment)

@@ -4,6 +4,7 @@ Barycentre sweeps (Sugiyama, Tagawa, Toda 1981) downwards and upwards, then exch
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from .rows import Kind, RowGraph
 
@@ -99,7 +100,7 @@ class _Ordering:
     def crossings(self, rows: Rows) -> int:
         places = _places(rows)
         total = 0
-        for upper, lower in zip(rows, rows[1:], strict=False):
+        for upper, lower in pairwise(rows):
             if len(upper) > 1 and len(lower) > 1:
                 ends = [
                     (places[vertex] + own_part, places[end] + part, weight)

@@ -7,6 +7,7 @@ their distances allow: a quadratic problem, solved by accelerated projected grad
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -105,7 +106,7 @@ class _Columns:
     def constraints(self, graph: RowGraph) -> list[tuple[int, int, float]]:
         gaps: dict[tuple[int, int], float] = {}
         for row in graph.rows:
-            for left, right in zip(row, row[1:], strict=False):
+            for left, right in pairwise(row):
                 pair = (self.column[left], self.column[right])
                 gap = graph.separation(left, right) + self.offset[left] - self.offset[right]
                 gaps[pair] = max(gap, gaps.get(pair, gap))
@@ -116,7 +117,7 @@ def _centred_rows(graph: RowGraph) -> list[float]:
     places = [0.0] * len(graph.widths)
     for row in graph.rows:
         place = 0.0
-        for left, right in zip(row, row[1:], strict=False):
+        for left, right in pairwise(row):
             place += graph.separation(left, right)
             places[right] = place
         for vertex in row:
@@ -141,7 +142,7 @@ def _pull_together(graph: RowGraph, columns: _Columns, start: Floats) -> Floats:
     slant = np.array([pull[2] for pull in pulls], dtype=np.float64)
     weight = np.array([pull[3] for pull in pulls], dtype=np.float64)
     total = np.bincount(upper, weight, columns.count) + np.bincount(lower, weight, columns.count) + _LOOSE_WEIGHT
-    separation = Separation(columns.count, columns.constraints(graph), total)
+    separation = Separation(columns.count, columns.constraints(graph), total.tolist())
     places = separation.project(start)
     ahead, momentum = places, 1.0
     for _ in range(_STEPS if pulls else 0):

@@ -4,6 +4,7 @@ import io
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from .scene import Circle, Command, Path, Point, Rectangle, Scene, Shape, Text, flatten, shape_bounds, split_arrow
@@ -161,7 +162,7 @@ def _dashed(line: list[Point], dash: Sequence[float]) -> list[list[Point]]:
     if not dash or sum(dash) <= 0:
         return [line]
     parts, current, index, left = [], [line[0]], 0, dash[0]
-    for (x, y), (end_x, end_y) in zip(line, line[1:], strict=False):
+    for (x, y), (end_x, end_y) in pairwise(line):
         length = math.hypot(end_x - x, end_y - y)
         done = 0.0
         while length - done > left:

@@ -71,7 +71,9 @@ def turned_port(width: float, center: float, ahead: float) -> float:
     return center + distance if ahead >= center else center - distance
 
 
-def curve(start: Point, bends: Sequence[tuple[int, float]], end: Point, first: int, bands: Sequence[Band]) -> list[Command]:
+def curve(
+    start: Point, bends: Sequence[tuple[int, float]], end: Point, first: int, bands: Sequence[Band]
+) -> list[Command]:
     """A path down from ``start`` in row ``first`` through its bends (row, x) to ``end``, straight inside of rows."""
     commands: list[Command] = [("M", *start)]
     x, row = start[0], first

@@ -19,12 +19,12 @@ _ROUNDS = 30
 class Separation:
     """Variables 0 .. count - 1 with constraints (left, right, gap) that form no cycle; remembers its last solution."""
 
-    def __init__(self, count: int, constraints: Sequence[Constraint], weights: Floats) -> None:
+    def __init__(self, count: int, constraints: Sequence[Constraint], weights: Sequence[float]) -> None:
         self.constraints = list(constraints)
         self.lefts = np.array([left for left, _, _ in constraints], dtype=np.intp)
         self.rights = np.array([right for _, right, _ in constraints], dtype=np.intp)
         self.gaps = np.array([gap for _, _, gap in constraints], dtype=np.float64)
-        self.weights: list[float] = weights.tolist()
+        self.weights = weights
         self.wanted = [0.0] * count
         self.position = [0.0] * count
         self.offset = [0.0] * count  # from the start of the variable's block

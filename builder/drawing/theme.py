@@ -12,6 +12,9 @@ PAPER = "#ffffff"
 TITLE_SIZE = 16.0
 MARGIN = 24.0
 
+CHART_TITLE_SIZE, LABEL_SIZE, TICK_SIZE = 13.0, 11.0, 10.0
+CHART_MARGIN = 12.0
+
 # Distinguishable with the common kinds of colour blindness, and in this order far from their neighbours.
 SERIES_COLORS = ("#2f6db3", "#d97b24", "#2f8f6b", "#b8434e", "#7a5bab", "#8a6d3b", "#c0609a", "#4a90a4")
 
