@@ -93,10 +93,11 @@ def test_version_is_stated_once():
 def test_wheel_holds_the_package_and_nothing_else(wheel: Path):
     house = House.standing_at(ROOT)
     sources = {f"{PACKAGE}/{module.path}" for module in house.modules.values()}
-    data = {"/".join([*package.split("."), name]) for package, names in DATA.items() for name in names}
+    found = (path for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_file())
+    data = {f"{PACKAGE}/{path.relative_to(ROOT).as_posix()}" for path in found if path.suffix not in (".py", ".pyc")}
     names = set(zipfile.ZipFile(wheel).namelist())
     information = {name for name in names if name.split("/")[0].endswith(".dist-info")}
-    assert names - information == sources | data
+    assert names - information == sources | data | {f"{PACKAGE}/py.typed"}
     licences = {name.split("/licenses/")[1] for name in information if "/licenses/" in name}
     assert licences == set(SETTINGS["project"]["license-files"])
 
