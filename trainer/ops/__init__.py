@@ -1,6 +1,7 @@
 """Operations on tensors (Keras name: `keras.ops`), one file a family; each family's `__all__` is what is public."""
 
 from ..core.operators import FUNCTIONS
+from .activation import *
 from .arithmetic import *
 from .bitwise import *
 from .broadcast import *
@@ -15,9 +16,12 @@ from .join import *
 from .linalg import *
 from .pooling import *
 from .power import *
+from .rectifier import *
+from .reduce import *
 from .rounding import *
 from .selection import *
 from .shape import *
+from .softmax import *
 from .trigonometry import *
 
 FUNCTIONS.update({name: value for name, value in globals().items() if callable(value) and not name.startswith("_")})

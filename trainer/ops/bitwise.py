@@ -14,7 +14,7 @@ from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
 from .convert import promote
 from .lowering import BOOL
-from .rules import binary, infer_broadcast, unary
+from .rules import binary, infer_broadcast
 
 __all__ = [
     "bitwise_and",

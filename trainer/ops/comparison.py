@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..core.primitive import Primitive
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
 from .arithmetic import absolute, add, multiply, subtract
-from .convert import apply_promoted, cast, convert_to_tensor, promote, promote_all
+from .convert import apply_promoted, cast, promote_all
 from .lowering import BOOL, FLOAT32, INT32, boolean, in_dtypes
 from .rules import binary, broadcast_shapes, broadcasting_operator, infer_comparison, unary
 
