@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import product
-from math import gcd, lcm
+from math import gcd, lcm, prod
 
 from .dim_terms import (
     FLOOR,
@@ -24,6 +24,7 @@ from .dim_terms import (
     atom_terms,
     atoms,
     constant,
+    constant_part,
     constant_value,
     multiply,
     multiply_monomials,
@@ -34,13 +35,23 @@ from .dim_terms import (
 
 Interval = tuple[int | None, int | None]
 
-_CASES = 64  # how many combinations of extrema's operands one bound may look at
+_CASES = 16  # how many combinations of extrema's operands one bound may look at
+_EXPANDED = 256  # how many terms a polynomial may grow to when its atoms are moved to start at zero
+_QUOTIENTS = 8  # how many quotients one bound may open
 _RESIDUES = 512  # how many residues one equality may look at
 
 
 def lower(terms: Terms, least: int) -> int | None:
     """The greatest lower bound that can be proven, None for none, when every named size is >= `least`."""
     return _lower(terms, least, frozenset(), _CASES)
+
+
+def _split_content(terms: Terms) -> tuple[Terms, int, int]:
+    """(p, g, c) with terms == g*p + c, p without a constant and with coefficients that share no factor."""
+    shift = constant_part(terms)
+    sizes = terms[:-1] if shift else terms
+    content = gcd(*(coefficient for _, coefficient in sizes))
+    return tuple((monomial, coefficient // content) for monomial, coefficient in sizes), content, shift
 
 
 def upper(terms: Terms, least: int) -> int | None:
@@ -55,6 +66,12 @@ def interval(terms: Terms, least: int) -> Interval:
 
 @lru_cache(maxsize=8192)
 def _lower(terms: Terms, least: int, opened: frozenset[Atom], cases: int) -> int | None:
+    terms, content, shift = _split_content(terms)
+    bound = _lower_of_sizes(terms, least, opened, cases) if terms else 0
+    return None if bound is None else bound * content + shift
+
+
+def _lower_of_sizes(terms: Terms, least: int, opened: frozenset[Atom], cases: int) -> int | None:
     best = _plain_lower(terms, least)
     found = atoms(terms)
     if all(atom.kind == NAME for atom in found):
@@ -62,7 +79,7 @@ def _lower(terms: Terms, least: int, opened: frozenset[Atom], cases: int) -> int
     extremum = next((atom for atom in found if atom.kind in (MAXIMUM, MINIMUM)), None)
     if extremum is not None and len(extremum.operands) <= cases:
         return _greater(best, _lower_by_cases(terms, extremum, least, opened, cases // len(extremum.operands)))
-    for atom in found:
+    for atom in found if len(opened) < _QUOTIENTS else ():
         if atom.kind == FLOOR and atom not in opened:
             relaxed = _open_quotient(terms, atom, least)
             if relaxed is not None:
@@ -79,16 +96,15 @@ def _greater(left: int | None, right: int | None) -> int | None:
 
 def _plain_lower(terms: Terms, least: int) -> int | None:
     """Interval arithmetic, every atom with a lower bound written as that bound plus something >= 0."""
-    spans: dict[Atom, Interval] = {}
-    starts: dict[Atom, Terms] = {}
-    for atom in atoms(terms):
-        low, high = spans[atom] = atom_interval(atom, least)
-        if low is not None:
+    spans = {atom: atom_interval(atom, least) for atom in atoms(terms)}
+    moved = {atom: low for atom, (low, _) in spans.items() if low}
+    if moved and sum(_expansion(monomial, moved) for monomial, _ in terms) <= _EXPANDED:
+        terms = replaced(terms, {atom: add(atom_terms(atom), constant(low)) for atom, low in moved.items()})
+        for atom, low in moved.items():
+            high = spans[atom][1]
             spans[atom] = (0, None if high is None else high - low)
-            if low:
-                starts[atom] = add(atom_terms(atom), constant(low))
     total = 0
-    for monomial, coefficient in replaced(terms, starts) if starts else terms:
+    for monomial, coefficient in terms:
         span: Interval = (1, 1)
         for atom, power in monomial:
             for _ in range(power):
@@ -98,6 +114,11 @@ def _plain_lower(terms: Terms, least: int) -> int | None:
             return None
         total += coefficient * bound
     return total
+
+
+def _expansion(monomial: Monomial, moved: dict[Atom, int]) -> int:
+    """How many terms the monomial becomes when the atoms in it are moved."""
+    return prod(power + 1 for atom, power in monomial if atom in moved)
 
 
 def _times(left: Interval, right: Interval) -> Interval:
@@ -163,7 +184,7 @@ def _open_quotient(terms: Terms, quotient: Atom, least: int) -> tuple[Terms, int
     coefficient = dict(terms).get(multiply_monomials(leading, ((quotient, 1),)))
     if coefficient is None:
         return None
-    scale = leading_coefficient // gcd(coefficient, leading_coefficient)
+    scale = abs(leading_coefficient) // gcd(coefficient, leading_coefficient)
     times = coefficient * scale // leading_coefficient
     relaxed = add(scaled(terms, scale), multiply(denominator, atom_terms(quotient)), -times)
     relaxed = add(relaxed, numerator, times)

@@ -40,12 +40,19 @@ def floor_divide(numerator: Terms, denominator: Terms) -> Terms:
     """`numerator // denominator` in normal form."""
     if not denominator:
         raise ZeroDivisionError("a size cannot be divided by 0")
-    if denominator[0][1] < 0:
-        numerator, denominator = scaled(numerator, -1), scaled(denominator, -1)
     divisor = constant_value(denominator)
-    if divisor is None:
-        return _divide_by_terms(numerator, denominator)
-    return _divide_by_integer(numerator, divisor)
+    if divisor is not None:
+        return _divide_by_integer(scaled(numerator, 1 if divisor > 0 else -1), abs(divisor))
+    opposite = scaled(denominator, -1)
+    if not is_positive(denominator) and (is_positive(opposite) or denominator[0][1] < 0):
+        return _divide_by_terms(scaled(numerator, -1), opposite)
+    return _divide_by_terms(numerator, denominator)
+
+
+def is_positive(denominator: Terms) -> bool:
+    """Whether what something is divided by is known to be > 0; it is if it is >= 0, for it is never 0."""
+    least = lower(denominator, 0)
+    return least is not None and least >= 0
 
 
 def modulo(numerator: Terms, denominator: Terms) -> Terms:
@@ -120,8 +127,7 @@ def _divide_by_terms(numerator: Terms, denominator: Terms) -> Terms:
     smaller = _without_common_factor(rest, denominator)
     if smaller is not None:
         return add(whole, floor_divide(*smaller))
-    least = lower(denominator, 0)
-    if least is not None and least >= 0:  # it has a value, so it is >= 1
+    if is_positive(denominator):
         atom = rest[0][0][0][0] if rest[0][0] else None
         if atom is not None and atom.kind == FLOOR and rest == atom_terms(atom):
             return add(whole, floor_divide(atom.operands[0], multiply(atom.operands[1], denominator)))
@@ -131,25 +137,27 @@ def _divide_by_terms(numerator: Terms, denominator: Terms) -> Terms:
 
 
 def _split_leading(numerator: Terms, denominator: Terms) -> tuple[Terms, Terms]:
-    """Polynomial division: (q, r) with numerator == q * denominator + r."""
+    """Polynomial division: (q, r) with numerator == q * denominator + r, coefficients left over being positive."""
     leading, leading_coefficient = denominator[0]
     whole, rest, position = ZERO, numerator, 0
     while position < len(rest):
         monomial, coefficient = rest[position]
         shared = divide_monomials(monomial, leading)
-        times = coefficient // leading_coefficient
+        residue = coefficient % abs(leading_coefficient)
+        times = (coefficient - residue) // leading_coefficient
         if shared is None or not times:
             position += 1
             continue
         part: Terms = ((shared, times),)
         whole, rest = add(whole, part), add(rest, multiply(part, denominator), -1)
-        position += coefficient % leading_coefficient != 0
+        position += residue != 0
     return whole, rest
 
 
 def _without_common_factor(numerator: Terms, denominator: Terms) -> tuple[Terms, Terms] | None:
-    """(g*n + c) // (g*d) as (n + c // g, d) for an integer g > c, and without the sizes that all terms share."""
-    sizes = [coefficient for monomial, coefficient in numerator if monomial]
+    """(g*n) // (g*d) as (n, d) for an integer g and for sizes; for d > 0 also (g*n + c) // (g*d) as (n + c // g, d)."""
+    rounding = is_positive(denominator)
+    sizes = [coefficient for monomial, coefficient in numerator if monomial or not rounding]
     common = gcd(*(coefficient for _, coefficient in denominator), *sizes)
     monomials = [monomial for monomial, _ in (*numerator, *denominator)]
     shared = tuple(

@@ -7,12 +7,14 @@ from keyword import iskeyword
 from unicodedata import normalize
 
 from .dim_normal import extremum, floor_divide, modulo
-from .dim_terms import MAXIMUM, MINIMUM, Terms, add, constant, multiply, name_terms, raised, scaled
+from .dim_terms import MAXIMUM, MINIMUM, Terms, add, atoms, constant, multiply, name_terms, raised, scaled, weight
 
 _ALLOWED = "names, whole numbers, + - * // % ** ( ) and max(...), min(...)"
 _FUNCTIONS = {"max": MAXIMUM, "min": MINIMUM}
 # A size may come from a stranger's file: what no model needs must not cost time or memory.
-_LONGEST, _DEEPEST, _MOST_TERMS, _LARGEST, _HIGHEST_POWER = 4000, 200, 400, 2**63, 32
+_LONGEST, _HEAVIEST, _MOST_TERMS, _MOST_OPERANDS, _LARGEST, _HIGHEST_POWER = 4000, 2000, 256, 16, 2**63, 16
+# How deep it may be nested: a step down costs 1 in sums and products, _NESTING in all else.
+_DEEPEST, _NESTING = 200, 8
 
 
 class _Refused(ValueError):
@@ -53,7 +55,7 @@ def _syntax(text: str) -> ast.expr:
 
 def _terms(node: ast.expr, depth: int) -> Terms:
     if depth > _DEEPEST:
-        raise _Refused(f"it is nested deeper than {_DEEPEST}")
+        raise _Refused("it is nested too deep")
     match node:
         case ast.Constant(value=int() as value) if not isinstance(value, bool):
             result = constant(value)
@@ -66,9 +68,12 @@ def _terms(node: ast.expr, depth: int) -> Terms:
                 raise _Refused(f"a power must be between 0 and {_HIGHEST_POWER}, got {power}")
             result = raised(_terms(left, depth + 1), power, _multiply)
         case ast.BinOp(left=left, op=operation, right=right):
-            result = _binary(operation, _terms(left, depth + 1), _terms(right, depth + 1))
+            deeper = depth + (1 if isinstance(operation, ast.Add | ast.Sub | ast.Mult) else _NESTING)
+            result = _binary(operation, _terms(left, deeper), _terms(right, deeper))
         case ast.Call(func=ast.Name(id=function), args=[_, *_] as operands, keywords=[]) if function in _FUNCTIONS:
-            result = extremum(_FUNCTIONS[function], tuple(_terms(operand, depth + 1) for operand in operands))
+            if len(operands) > _MOST_OPERANDS:
+                raise _Refused(f"{function} takes at most {_MOST_OPERANDS} operands here")
+            result = extremum(_FUNCTIONS[function], tuple(_terms(operand, depth + _NESTING) for operand in operands))
         case _:
             raise _Refused(f"{ast.unparse(node)!r} has no meaning in a size")
     return _checked(result)
@@ -111,5 +116,7 @@ def _checked(terms: Terms) -> Terms:
     if len(terms) > _MOST_TERMS or any(abs(coefficient) >= _LARGEST for _, coefficient in terms):
         raise _Refused("it is too large")
     if terms and sum(power for _, power in terms[0][0]) > _HIGHEST_POWER:
+        raise _Refused("it is too large")
+    if weight(terms) > _HEAVIEST or any(len(atom.operands) > _MOST_OPERANDS for atom in atoms(terms)):
         raise _Refused("it is too large")
     return terms

@@ -20,16 +20,17 @@ class Atom:
     """What a polynomial cannot look into: a named size, or an operation on polynomials.
 
     Made by `intern_atom`, which gives equal atoms as one object: they are compared and hashed by identity, at no cost.
-    `order` sorts them, the same way in every process.
+    `order` sorts them, the same way in every process; `weight` is how much there is to read.
     """
 
-    __slots__ = ("__weakref__", "kind", "name", "operands", "order")
+    __slots__ = ("__weakref__", "kind", "name", "operands", "order", "weight")
 
     def __init__(self, kind: str, name: str, operands: tuple[Terms, ...]) -> None:
         self.kind = kind
         self.name = name
         self.operands = operands
         self.order: tuple[Any, ...] = (_RANK[kind], name, tuple(_terms_order(terms) for terms in operands))
+        self.weight: int = 1 + sum(map(weight, operands))
 
 
 _atoms: WeakValueDictionary[tuple[Any, ...], Atom] = WeakValueDictionary()
@@ -52,6 +53,11 @@ Terms = tuple[tuple[Monomial, int], ...]
 UNIT: Monomial = ()
 ZERO: Terms = ()
 ONE: Terms = ((UNIT, 1),)
+
+
+def weight(terms: Terms) -> int:
+    """How many terms and atoms there are, those inside atoms included."""
+    return sum(1 + sum(atom.weight for atom, _ in monomial) for monomial, _ in terms)
 
 
 def _terms_order(terms: Terms) -> tuple[Any, ...]:

@@ -32,18 +32,21 @@ from .dim_terms import (
     multiply_monomials,
 )
 
+_LONGEST = 32  # more terms than this nobody reads, and looking for short forms takes the square of their number
+
 
 @lru_cache(maxsize=8192)
 def presented(terms: Terms, absorb: bool = True) -> Terms:
     """The same value with the fewest operands; with `absorb`, constants may move into numerators."""
-    while True:
+    while len(terms) <= _LONGEST:
         candidates = [
             candidate for atom in atoms(terms) if atom.kind == FLOOR for candidate in _alternatives(terms, atom, absorb)
         ]
         best = min(candidates, key=_cost, default=terms)
         if _cost(best) >= _cost(terms):
-            return terms
+            break
         terms = best
+    return terms
 
 
 def _alternatives(terms: Terms, quotient: Atom, absorb: bool) -> Iterator[Terms]:
