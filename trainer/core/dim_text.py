@@ -24,8 +24,6 @@ from .dim_terms import (
     atom_terms,
     atoms,
     collect,
-    constant,
-    constant_part,
     constant_value,
     intern_atom,
     multiply,
@@ -37,7 +35,7 @@ _LONGEST = 32  # more terms than this nobody reads, and looking for short forms 
 
 @lru_cache(maxsize=8192)
 def presented(terms: Terms, absorb: bool = True) -> Terms:
-    """The same value with the fewest operands; with `absorb`, constants may move into numerators."""
+    """The same value with the fewest operands; with `absorb`, terms may move into numerators."""
     while len(terms) <= _LONGEST:
         candidates = [
             candidate for atom in atoms(terms) if atom.kind == FLOOR for candidate in _alternatives(terms, atom, absorb)
@@ -65,10 +63,13 @@ def _alternatives(terms: Terms, quotient: Atom, absorb: bool) -> Iterator[Terms]
     for sign, same in ((1, numerator), (-1, mirrored(numerator, denominator))):
         whole, residues = _nonnegative(same, divisor)
         yield add(add(rest, whole, sign * coefficient), _raw(residues, denominator), sign * coefficient)
-    whole = constant_part(rest)
-    if absorb and constant_part(numerator) and whole and whole % coefficient == 0:
-        moved = add(numerator, denominator, whole // coefficient)
-        yield add(add(rest, constant(whole), -1), _raw(moved, denominator), coefficient)
+    outside = dict(rest)
+    for monomial, _ in numerator if absorb else ():
+        whole = outside.get(monomial, 0)
+        if whole and whole % coefficient == 0:
+            moved = add(numerator, ((monomial, divisor),), whole // coefficient)
+            if any(part and number > 0 for part, number in moved):  # (h + 1)//2 reads better than -((-h)//2)
+                yield add(add(rest, ((monomial, whole),), -1), _raw(moved, denominator), coefficient)
 
 
 def _nonnegative(numerator: Terms, divisor: int) -> tuple[Terms, Terms]:
