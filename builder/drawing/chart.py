@@ -138,8 +138,8 @@ def _log_range(values: Sequence[float]) -> tuple[float, float]:
     if not values:
         return (0.1, 1.0)
     low, high = min(values), max(values)
-    room = max((high / low) ** 0.05, 1.05)
-    return (max(low / room, 5e-324), high * room)
+    room = max(10.0 ** (0.05 * (math.log10(high) - math.log10(low))), 1.05)
+    return (max(low / room, 5e-324), min(high * room, 1e308))
 
 
 def _x_axis(curves: Sequence[_Curve], left: float, right: float) -> Axis:

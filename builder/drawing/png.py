@@ -77,7 +77,7 @@ def _draw_shapes(pillow: Any, image: Any, shapes: Sequence[Shape], background: s
 class _Pen:
     """Draws shapes on an enlarged strip: coordinates times ``scale``, moved down by ``shift`` pixels."""
 
-    def __init__(self, canvas: Any, scale: float, shift: float) -> None:
+    def __init__(self, canvas: Any, scale: float, shift: int) -> None:
         self.canvas, self.scale, self.shift = canvas, scale, shift
 
     def draw(self, shape: Shape) -> None:
@@ -90,7 +90,8 @@ class _Pen:
             self._path(shape)
 
     def _point(self, x: float, y: float) -> Point:
-        return (x * self.scale, y * self.scale + self.shift)
+        # Whole numbers: Pillow cuts off fractions towards zero, which would show where one strip meets the next.
+        return (math.floor(x * self.scale + 0.5), math.floor(y * self.scale + 0.5) + self.shift)
 
     def _rectangle(self, shape: Rectangle) -> None:
         # Pillow strokes inside of the box, SVG around its border: grow by half a stroke, and include the last pixel.

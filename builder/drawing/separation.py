@@ -40,8 +40,8 @@ class Separation:
             self._settle(block)
         for _ in range(_ROUNDS):
             split = self._split_blocks()
-            self._satisfy()
-            if not split:
+            merged = self._satisfy()
+            if not split and not merged:
                 break
         return np.array(self.position)
 
@@ -53,13 +53,16 @@ class Separation:
         for variable in members:
             self.position[variable] = start + self.offset[variable]
 
-    def _satisfy(self) -> None:
+    def _satisfy(self) -> bool:
+        """Merges blocks until no distance is too small; whether there was anything to do."""
+        merged = False
         while True:
             place = np.array(self.position)
             slack = place[self.rights] - place[self.lefts] - self.gaps
             violated = np.flatnonzero(slack < -_TOLERANCE)
             if not len(violated):
-                return
+                return merged
+            merged = True
             for index in violated[np.argsort(slack[violated], kind="stable")].tolist():
                 left, right, gap = self.constraints[index]
                 if self.position[right] - self.position[left] - gap < -_TOLERANCE:

@@ -36,7 +36,7 @@ def linear_ticks(low: float, high: float, count: int = 5, whole: bool = False) -
     if not rough > 0:
         return [low]
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in _STEPS if factor * power >= rough * (1 - _TINY))
+    step = next(factor * power for factor in _STEPS if factor * power >= 0.75 * rough)
     if whole:
         step = max(1.0, float(math.ceil(step - _TINY)))
     first, last = math.ceil(low / step - 1e-6), math.floor(high / step + 1e-6)
@@ -52,7 +52,7 @@ def log_ticks(low: float, high: float, count: int = 6) -> list[float]:
     """
     first, last = math.floor(math.log10(low) + _TINY), math.ceil(math.log10(high) - _TINY)
     every = max(1, math.ceil((last - first + 1) / (count + 2)))
-    factors = (1, 2, 5) if last - first <= 2 else (1,)
+    factors = (1, 2, 5) if math.log10(high) - math.log10(low) <= 2.2 else (1,)
     ticks = [float(f"{factor}e{power}") for power in range(first, last + 1, every) for factor in factors]
     inside = [tick for tick in ticks if low * (1 - _TINY) <= tick <= high * (1 + _TINY)]
     return inside if len(inside) > 1 else [tick for tick in linear_ticks(low, high) if tick > 0]
