@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from ..core.tensor import Tensor
 from .broadcast import sum_axes
 from .convolution_kernels import correlate, correlate_input, correlate_kernel
 from .convolution_lowering import lower_convolution, lower_input_gradient, lower_kernel_gradient
+from .precision import in_single
 from .windows import (
     Padding,
     channels,
@@ -25,18 +25,6 @@ from .windows import (
     spatial,
     to_channels_last,
 )
-
-
-def in_single(run: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
-    """A kernel that computes float16 in float32: NumPy has no fast product of halves, and sums would lose digits."""
-
-    def wrapped(*arrays: np.ndarray | None, **attributes: Any) -> np.ndarray:
-        first = arrays[0]
-        if first is None or first.dtype != np.float16:
-            return run(*arrays, **attributes)
-        return run(*[None if a is None else a.astype(np.float32) for a in arrays], **attributes).astype(np.float16)
-
-    return wrapped
 
 
 def _lows(padding: Padding, sizes: Shape, taps: Shape, strides: Shape, dilation: Shape) -> tuple[Any, ...]:
