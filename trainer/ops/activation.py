@@ -1,4 +1,4 @@
-"""Activations that bend smoothly: sigmoid, softplus, silu, gelu, mish and their kin, with kernels that stay in cache."""
+"""Activations that bend smoothly: sigmoid, softplus, silu, gelu and their kin; kernels stay in the cache."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ __all__ = [
     "gelu",
     "glu",
     "log_sigmoid",
-    "mish",
     "sigmoid",
     "silu",
     "softplus",

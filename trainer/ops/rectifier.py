@@ -125,7 +125,7 @@ elu_primitive = _bent(
 selu_primitive = _bent(
     "selu",
     lambda x: _elu_run(x, _SELU_SCALE, _SELU_ALPHA, 1.0),
-    lambda emit, x: float32_operator("Selu")(emit, x),
+    float32_operator("Selu"),
     lambda g, out, x: _exponential_vjp(g, out, x, _SELU_SCALE, _SELU_ALPHA, 1.0),
     "all",
 )
@@ -156,7 +156,7 @@ def _sloped(x: Tensor) -> Tensor:
 hard_sigmoid_primitive = _bent(
     "hard_sigmoid",
     _hard_sigmoid_run,
-    lambda emit, x: float32_operator("HardSigmoid", alpha=1 / 6, beta=0.5)(emit, x),
+    float32_operator("HardSigmoid", alpha=1 / 6, beta=0.5),
     lambda g, out, x: gate(multiply(g, 1 / 6), _sloped(x)),
 )
 hard_silu_primitive = _bent(
