@@ -1,21 +1,18 @@
-"""Sizes meet numbers: evaluating, substituting, solving, and folding a size into other arithmetic."""
+"""Sizes meet numbers: evaluating, substituting and solving."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
-from functools import reduce
+from collections.abc import Mapping, MutableMapping
 from typing import Any, TypeVar
 
-from .dim_bounds import lower
 from .dim_normal import extremum
 from .dim_normal import floor_divide as divide_terms
 from .dim_size import Dim, Shape, Size, UndecidableSize, as_result, terms_of
-from .dim_terms import FLOOR, MAXIMUM, MODULO, NAME, ZERO, Atom, Monomial, Terms, name_terms, raised
+from .dim_terms import FLOOR, MAXIMUM, NAME, ZERO, Atom, Terms, name_terms, raised
 from .dim_terms import add as add_terms
 from .dim_terms import constant as constant_terms
 from .dim_terms import multiply as multiply_terms
 from .dim_terms import names as names_of
-from .dim_text import presented
 
 T = TypeVar("T")
 
@@ -167,78 +164,3 @@ def solve_shape(pattern: Shape, shape: tuple[int, ...], bindings: MutableMapping
             raise problem
         open_pairs = postponed
     return True
-
-
-def fold(
-    size: Size,
-    leaf: Callable[[str], T],
-    constant: Callable[[int], T],
-    add: Callable[[T, T], T],
-    multiply: Callable[[T, T], T],
-    floor_divide: Callable[[T, T], T],
-    maximum: Callable[[T, T], T],
-    minimum: Callable[[T, T], T],
-    *,
-    subtract: Callable[[T, T], T] | None = None,
-    modulo: Callable[[T, T], T] | None = None,
-    truncating_divide: Callable[[T, T], T] | None = None,
-) -> T:
-    """A size computed in another arithmetic, in few operations; equal parts are computed once.
-
-    `leaf` gives a named size and `constant` an integer. `floor_divide` and `modulo` round as Python does, towards
-    minus infinity. `truncating_divide`, if given, divides where numerator and denominator are known not to be
-    negative, so that rounding towards zero (ONNX Div) is the same. Without `subtract` and `modulo` these are
-    expressed in the others.
-    """
-    known: dict[Atom | int, T] = {}
-
-    def number(value: int) -> T:
-        if value not in known:
-            known[value] = constant(value)
-        return known[value]
-
-    def minus(left: T, right: T) -> T:
-        return subtract(left, right) if subtract is not None else add(left, multiply(number(-1), right))
-
-    def quotient(numerator: Terms, denominator: Terms) -> T:
-        ends = (lower(numerator, 0), lower(denominator, 0))
-        exact = truncating_divide is not None and all(end is not None and end >= 0 for end in ends)
-        divide = truncating_divide if exact and truncating_divide is not None else floor_divide
-        return divide(whole(numerator), whole(denominator))
-
-    def compute(atom: Atom) -> T:
-        if atom.kind == NAME:
-            return leaf(atom.name)
-        if atom.kind == FLOOR:
-            return quotient(*atom.operands)
-        if atom.kind == MODULO:
-            left, right = atom.operands
-            if modulo is not None:
-                return modulo(whole(left), whole(right))
-            return minus(whole(left), multiply(whole(right), quotient(left, right)))
-        return reduce(maximum if atom.kind == MAXIMUM else minimum, map(whole, atom.operands))
-
-    def part(atom: Atom) -> T:
-        if atom not in known:
-            known[atom] = compute(atom)
-        return known[atom]
-
-    def term(monomial: Monomial, coefficient: int) -> T:
-        factors = [part(atom) for atom, power in monomial for _ in range(power)]
-        if coefficient != 1 or not factors:
-            factors.append(number(coefficient))
-        return reduce(multiply, factors)
-
-    def whole(terms: Terms) -> T:
-        shown = sorted(presented(terms, absorb=False), key=lambda item: item[1] < 0)
-        if not shown:
-            return number(0)
-        total = term(*shown[0])
-        for monomial, coefficient in shown[1:]:
-            if coefficient < 0 and subtract is not None:
-                total = subtract(total, term(monomial, -coefficient))
-            else:
-                total = add(total, term(monomial, coefficient))
-        return total
-
-    return whole(terms_of(size))

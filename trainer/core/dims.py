@@ -14,12 +14,13 @@ from math import lcm, prod
 from numbers import Integral
 
 from .dim_bounds import interval, vanishes
+from .dim_fold import fold
 from .dim_normal import extremum
 from .dim_parse import check_name, parse_terms
 from .dim_size import Dim, Shape, Size, UndecidableSize, as_result, terms_of
 from .dim_terms import FLOOR, MAXIMUM, MINIMUM, Terms, add, atoms, constant_value, name_terms
 from .dim_terms import names as names_of
-from .dim_values import contains_dim, evaluate, evaluate_tree, fold, solve, solve_shape, substitute
+from .dim_values import contains_dim, evaluate, evaluate_tree, solve, solve_shape, substitute
 
 __all__ = [
     "Dim",
