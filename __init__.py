@@ -8,6 +8,7 @@ from .trainer.core.tensor import Tensor
 from .trainer.core.trace import trace
 from .trainer.core.variable import Variable
 from .trainer.gradient import GradientTape, grad, value_and_grad
+from .trainer.gradient_control import function_vjp as function_vjp
 from .trainer.ops import random
 from .version import __version__
 
