@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 def snake_case(name: str) -> str:
     """A class name as Keras writes it in lower case: `MeanSquaredError` is `mean_squared_error`."""
-    spaced = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    spaced = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", spaced).lower()
 
 
@@ -59,6 +59,7 @@ class Registry:
     module: the public module that offers the entries, such as "optimizers"; kept in configurations
     base: the class of what `get` returns; None admits every callable object
     functions: whether a function of the user's own may stand for an object
+    prefers_classes: whether a name that a class and a function share gives the class
 
     >>> from sardonyx.trainer.registry import Registry
     >>> shapes = Registry("shape", "shapes")
@@ -69,11 +70,14 @@ class Registry:
     True
     """
 
-    def __init__(self, kind: str, module: str, base: type | None = None, functions: bool = True) -> None:
+    def __init__(
+        self, kind: str, module: str, base: type | None = None, functions: bool = True, prefers_classes: bool = False
+    ) -> None:
         self.kind = kind
         self.module = module
         self.base = base
         self.functions = functions
+        self.prefers_classes = prefers_classes
         self.entries: dict[str, Any] = {}
         self._implied: dict[str, Any] = {}
         MODULES[module] = self
@@ -95,7 +99,8 @@ class Registry:
                 raise ValueError(f"{self.kind} {key!r} already stands for {self.entries[key]!r}")
             self.entries[key] = entry
         for key in (snake_case(name), name.lower(), *(alias.lower() for alias in aliases)):
-            self._implied.setdefault(key, entry)
+            if key not in self._implied or not isinstance(self._implied[key], type):
+                self._implied[key] = entry
         name_known_objects(entry, self.module, name)
 
     def names(self) -> list[str]:
@@ -104,9 +109,11 @@ class Registry:
 
     def find(self, name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
         """The class or function of a name, the user's own first; raises `ValueError` with the closest names."""
-        found = get_registered_object(name, custom_objects, self.entries)
+        found = get_registered_object(name, custom_objects)
         if found is None:
-            found = self._implied.get(name.lower())
+            implied = self._implied.get(name.lower())
+            preferred = self.prefers_classes and isinstance(implied, type)
+            found = implied if preferred else self.entries.get(name, implied)
         if found is None:
             found = find_without_package(name)
         if found is None:

@@ -14,6 +14,7 @@ DTYPE_NAMES = (
     "float16", "float32", "float64", "complex64", "complex128", "string",
 )  # fmt: skip
 _settings = {"floatx": np.dtype("float32")}
+_fuzz = {"epsilon": 1e-7}
 _ALIASES: dict[Any, str] = {float: "float32", int: "int32", bool: "bool", "float": "float32", "int": "int32",
                             "half": "float16", "double": "float64", str: "string"}  # fmt: skip
 STRING = np.dtype("O")
@@ -29,6 +30,18 @@ def set_floatx(value: str) -> None:
     if value not in ("float16", "float32", "float64"):
         raise ValueError(f'set_floatx: expected "float16", "float32" or "float64", got {value!r}')
     _settings["floatx"] = np.dtype(value)
+
+
+def epsilon() -> float:
+    """The small number that losses, metrics and optimizers add or clip with (Keras name: `config.epsilon`)."""
+    return _fuzz["epsilon"]
+
+
+def set_epsilon(value: float) -> None:
+    """Set the small number that `epsilon` gives (Keras name: `config.set_epsilon`)."""
+    if not 0 < value < 1:
+        raise ValueError(f"set_epsilon: expected a number between 0 and 1, got {value!r}")
+    _fuzz["epsilon"] = float(value)
 
 
 def default_float() -> np.dtype:
