@@ -10,8 +10,8 @@ from ..trainer.core.errors import ShapeError
 from ..trainer.core.spec import TensorSpec, as_shape, with_batch
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import symbolic_input
+from ..trainer.naming import automatic_name
 from .layer import Layer
-from .naming import automatic_name
 
 
 class InputLayer(Layer):

@@ -17,11 +17,11 @@ from ..trainer.core.spec import TensorSpec, as_shape
 from ..trainer.core.state import state
 from ..trainer.core.trace import Trace, symbolic_input
 from ..trainer.core.variable import Variable
+from ..trainer.naming import automatic_name
 from ..trainer.ops.seed import SeedGenerator
 from .call import LayerCall, NamedScope, contexts
 from .configuration import bind_arguments, layer_config, layer_from_config
 from .layer_call import call_layer
-from .naming import automatic_name
 from .tracking import owned, sub_layers, unique_variables, walk
 
 
