@@ -90,11 +90,11 @@ def test_version_is_stated_once():
 
 
 @pytest.mark.packaging
-def test_wheel_holds_the_package_and_nothing_else(wheel: Path):
-    house = House.standing_at(ROOT)
+def test_wheel_holds_the_package_and_nothing_else(wheel: Path, checkout: Path):
+    house = House.standing_at(checkout)
     sources = {f"{PACKAGE}/{module.path}" for module in house.modules.values()}
-    found = (path for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_file())
-    data = {f"{PACKAGE}/{path.relative_to(ROOT).as_posix()}" for path in found if path.suffix not in (".py", ".pyc")}
+    found = (path for room in ROOMS for path in (checkout / room).rglob("*") if path.is_file())
+    data = {f"{PACKAGE}/{path.relative_to(checkout).as_posix()}" for path in found if path.suffix not in (".py", ".pyc")}
     names = set(zipfile.ZipFile(wheel).namelist())
     information = {name for name in names if name.split("/")[0].endswith(".dist-info")}
     assert names - information == sources | data | {f"{PACKAGE}/py.typed"}
