@@ -74,8 +74,11 @@ def evaluate_tree(value: Any, bindings: Mapping[str, int]) -> Any:
 
 def contains_dim(value: Any) -> bool:
     """Whether a symbolic size is the value or stands inside its tuples, lists and slices."""
-    if isinstance(value, tuple | list):
-        return any(map(contains_dim, value))
+    if isinstance(value, (tuple, list)):  # plain loop and type test: this is asked of every attribute of every call
+        for item in value:
+            if type(item) is not int and contains_dim(item):
+                return True
+        return False
     if isinstance(value, slice):
         return contains_dim(value.start) or contains_dim(value.stop) or contains_dim(value.step)
     return isinstance(value, Dim)
