@@ -76,7 +76,9 @@ def contains_dim(value: Any) -> bool:
     """Whether a symbolic size is the value or stands inside its tuples, lists and slices."""
     if isinstance(value, (tuple, list)):  # plain loop and type test: this is asked of every attribute of every call
         for item in value:
-            if type(item) is not int and contains_dim(item):
+            if type(item) is int:
+                continue
+            if contains_dim(item):
                 return True
         return False
     if isinstance(value, slice):
