@@ -26,7 +26,7 @@ settings.load_profile("house")
 @pytest.fixture(autouse=True)
 def same_start() -> None:
     """Names count from the first and random numbers repeat, whatever ran before in the same worker."""
-    from sardonyx.builder import naming
+    from sardonyx.trainer import naming
     from sardonyx.trainer.core.dims import reset_fresh_names
     from sardonyx.trainer.seed import set_random_seed
 

@@ -93,8 +93,9 @@ def test_version_is_stated_once():
 def test_wheel_holds_the_package_and_nothing_else(wheel: Path, checkout: Path):
     house = House.standing_at(checkout)
     sources = {f"{PACKAGE}/{module.path}" for module in house.modules.values()}
-    found = (path for room in ROOMS for path in (checkout / room).rglob("*") if path.is_file())
-    data = {f"{PACKAGE}/{path.relative_to(checkout).as_posix()}" for path in found if path.suffix not in (".py", ".pyc")}
+    files = [path for room in ROOMS for path in (checkout / room).rglob("*") if path.is_file()]
+    others = [path.relative_to(checkout) for path in files if path.suffix not in (".py", ".pyc")]
+    data = {f"{PACKAGE}/{path.as_posix()}" for path in others}
     names = set(zipfile.ZipFile(wheel).namelist())
     information = {name for name in names if name.split("/")[0].endswith(".dist-info")}
     assert names - information == sources | data | {f"{PACKAGE}/py.typed"}
