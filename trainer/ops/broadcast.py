@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..core.dims import Shape, Size, equal, product
+from ..core.dims import Dim, Shape, Size, equal, product
 from ..core.emitter import Emitter, Value
 from ..core.errors import ShapeError, format_shape
 from ..core.primitive import Primitive
@@ -21,12 +22,20 @@ __all__ = ["broadcast_to", "reshape", "sum_to"]
 
 
 def _reshape_infer(x: TensorSpec, *, shape: Shape) -> TensorSpec:
-    if equal(product(x.shape), product(shape)) is not True:
+    before, after = product(x.shape), product(shape)
+    same = equal(before, after)
+    if same is not True:
         raise ShapeError(
-            f"cannot reshape {format_shape(x.shape)} ({product(x.shape)} elements) "
-            f"to {format_shape(shape)} ({product(shape)} elements)"
+            f"cannot reshape {format_shape(x.shape)} ({before} elements) to {format_shape(shape)} ({after} elements)"
+            + ("" if same is False else f"; these are not known to be equal. {_HOW_TO_NAME}")
         )
     return TensorSpec(shape, x.dtype)
+
+
+_HOW_TO_NAME = (
+    "State what you know about the size in the input's shape: a number, or an expression such as '2*pairs' for a "
+    "multiple of 2"
+)
 
 
 reshape_primitive = Primitive(
@@ -46,29 +55,40 @@ def _complete_shape(old: Shape, new: Sequence[Any]) -> Shape:
         raise ShapeError(f"reshape: only one size may be -1, got {format_shape(tuple(new))}")
     if not unknown:
         return as_shape(new)
-    rest = product([as_shape((size,))[0] for i, size in enumerate(new) if i != unknown[0]])
-    total = product(old)
-    if equal(rest, 0) is True or equal(total % rest, 0) is not True:
+    sizes = list(as_shape([1 if i == unknown[0] else size for i, size in enumerate(new)]))
+    rest, total = product(sizes), product(old)
+    known = equal(rest, 0) is not True and equal(total % rest, 0)
+    if known is not True:
+        may = f"{total} may not be a multiple of {rest}. {_HOW_TO_NAME}" if known is None else ""
         raise ShapeError(
             f"reshape: cannot reshape {format_shape(old)} ({total} elements) to {format_shape(tuple(new))}: "
-            f"{total} is not known to be a multiple of {rest}"
+            + (may or f"{total} is no multiple of {rest}")
         )
-    return tuple(total // rest if i == unknown[0] else as_shape((size,))[0] for i, size in enumerate(new))
+    sizes[unknown[0]] = total // rest
+    return tuple(sizes)
+
+
+def as_sizes(shape: Any) -> tuple[Any, ...]:
+    """What a user may give as a shape, as a tuple: a size, a sequence of sizes, or an array of integers."""
+    if isinstance(shape, (int, np.integer, Dim)):
+        return (int(shape) if isinstance(shape, np.integer) else shape,)
+    if isinstance(shape, (Tensor, np.ndarray)):
+        shape = np.asarray(shape).tolist()
+    return tuple([int(s) if isinstance(s, (np.integer, Tensor)) else s for s in shape])
 
 
 def reshape(x: Any, newshape: Any) -> Tensor:
     """The same elements in another shape; one size may be -1, sizes may be symbolic (ONNX: Reshape).
 
-    Raises `ShapeError` when the numbers of elements differ.
+    Raises `ShapeError` when the numbers of elements differ, or may differ: a model that builds runs for every value
+    of its symbolic sizes.
 
     >>> import sardonyx as sx
     >>> sx.ops.reshape(sx.ops.arange(6), (2, -1)).shape
     (2, 3)
     """
-    tensor = convert_to_tensor(x)
-    wanted = (newshape,) if isinstance(newshape, (int, np.integer)) else tuple(newshape)
-    wanted = tuple(int(s) if isinstance(s, np.integer) else s for s in wanted)
-    shape = _complete_shape(tensor.shape, wanted)
+    tensor = x if type(x) is Tensor else convert_to_tensor(x)
+    shape = _complete_shape(tensor.shape, as_sizes(newshape))
     return tensor if shape == tensor.shape else reshape_primitive(tensor, shape=shape)
 
 
@@ -100,7 +120,7 @@ def broadcast_to(x: Any, shape: Sequence[Size]) -> Tensor:
     (3, 2)
     """
     tensor = convert_to_tensor(x)
-    wanted = as_shape(shape)
+    wanted = as_shape(as_sizes(shape))
     return tensor if wanted == tensor.shape else broadcast_to_primitive(tensor, shape=wanted)
 
 
@@ -117,8 +137,13 @@ def infer_reduced(x: TensorSpec, *, axes: tuple[int, ...], keepdims: bool) -> Te
 
 
 def _run(x: np.ndarray, *, axes: tuple[int, ...], keepdims: bool) -> np.ndarray:
-    if x.ndim == 2 and axes == (0,) and x.dtype.kind == "f" and x.shape[0] > 8 and not keepdims:
-        return _ones(x.shape[0], x.dtype) @ x
+    count = len(axes)
+    if 0 < count < x.ndim and axes[-1] == count - 1 and x.dtype.char in "fd" and x.flags.c_contiguous and x.size:
+        rest = x.shape[count:]
+        rows = x.reshape(-1, math.prod(rest))
+        if rows.shape[0] > 8 and rows.shape[1] > 1:
+            total = _ones(rows.shape[0], x.dtype) @ rows
+            return total.reshape((1,) * count + rest if keepdims else rest)
     return x.sum(axis=axes, keepdims=keepdims, dtype=x.dtype)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,18 +12,24 @@ from ..core.emitter import Emitter, Value
 from ..core.primitive import Primitive
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
-from .lowering import BOOL, INT32
+from . import accumulate
+from .lowering import BOOL, INT32, INT64
+
+
+def _gather_run(x: np.ndarray, indices: np.ndarray, *, axis: int) -> np.ndarray:
+    return x.reshape(-1).take(accumulate.elements_along(indices, x.shape, axis)).reshape(indices.shape)
 
 
 def _gather_lower(emit: Emitter, x: Value, indices: Value, *, axis: int) -> Value:
     number = emit.cast(x, INT32) if x.dtype == BOOL else x
+    indices = indices if indices.dtype in (INT32, INT64) else emit.cast(indices, INT64)
     picked = emit("GatherElements", number, indices, axis=axis, spec=TensorSpec(indices.shape, number.dtype))
     return emit.cast(picked, x.dtype)
 
 
 gather_elements_primitive = Primitive(
     name="gather_elements",
-    run=lambda x, indices, *, axis: np.take_along_axis(x, indices, axis),
+    run=_gather_run,
     infer=lambda x, indices, *, axis: TensorSpec(indices.shape, x.dtype),
     lower=_gather_lower,
     vjp=(lambda g, out, x, indices, *, axis: scatter_elements(g, indices, axis, x.shape), None),
@@ -31,17 +38,14 @@ gather_elements_primitive = Primitive(
 
 
 def _scatter_run(values: np.ndarray, indices: np.ndarray, *, axis: int, shape: Shape) -> np.ndarray:
-    """Adds up through one flat bincount: np.add.at is an order of magnitude slower."""
     sizes = tuple([size.__index__() for size in shape])
-    grid = list(np.ogrid[tuple([slice(0, size) for size in indices.shape])])
-    grid[axis] = indices
-    flat = np.ravel_multi_index(tuple(np.broadcast_arrays(*grid)), sizes).reshape(-1)
-    total = np.bincount(flat, weights=values.reshape(-1), minlength=int(np.prod(sizes)))
-    return total.astype(values.dtype).reshape(sizes)
+    flat = accumulate.elements_along(indices, sizes, axis)
+    return accumulate.add_rows(flat, values.reshape(-1, 1), math.prod(sizes)).reshape(sizes)
 
 
 def _scatter_lower(emit: Emitter, values: Value, indices: Value, *, axis: int, shape: Shape) -> Value:
     zeros = emit("Expand", emit.constant(0, values.dtype), emit.shape(shape), spec=TensorSpec(shape, values.dtype))
+    indices = indices if indices.dtype in (INT32, INT64) else emit.cast(indices, INT64)
     return emit("ScatterElements", zeros, indices, values, axis=axis, reduction="add")
 
 
@@ -56,7 +60,7 @@ scatter_elements_primitive = Primitive(
 
 
 def gather_elements(x: Any, indices: Any, axis: int) -> Tensor:
-    """`x` at non-negative positions along an axis; the other sizes are those of `x` (ONNX: GatherElements)."""
+    """`x` at positions along an axis; the other sizes are those of `x` (ONNX: GatherElements)."""
     return gather_elements_primitive(x, indices, axis=axis)
 
 
