@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from .core.graph import Graph
 from .core.operators import FUNCTIONS

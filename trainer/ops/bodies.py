@@ -139,14 +139,14 @@ def bind(emit: Emitter, tensors: Sequence[Tensor], values: Sequence[Value]) -> N
     emit.graph(Graph(list(tensors), []), *values)
 
 
-def check_alike(what: str, before: Sequence[Any], after: Sequence[Any], names_of: str = "element") -> None:
+def check_alike(what: str, before: Sequence[Any], after: Sequence[Any]) -> None:
     """Raises `ShapeError` unless specs agree in number, shape and dtype."""
     if len(before) != len(after):
         raise ShapeError(f"{what}: expected {len(before)} tensors, got {len(after)}")
     for i, (a, b) in enumerate(zip(before, after, strict=True)):
         if a.dtype != b.dtype or not same_shape(a.shape, b.shape):
             old, new = TensorSpec(a.shape, a.dtype), TensorSpec(b.shape, b.dtype)
-            raise ShapeError(f"{what}: {names_of} {i} is {old} on one side and {new} on the other; they must agree")
+            raise ShapeError(f"{what}: tensor {i} is {old} on one side and {new} on the other; they must agree")
 
 
 def is_symbolic(*values: Any) -> bool:

@@ -78,7 +78,7 @@ def choose(predicate: Tensor, then: Any, otherwise: Any) -> Any:
     bodies = [trace_body(then), trace_body(otherwise)]
     variables = list(dict.fromkeys(v for body in bodies for v in body.assigned))
     results = [[*body.results, *[body.assigned.get(v, v.symbol()) for v in variables]] for body in bodies]
-    check_alike("cond: the results of true_fn and false_fn", *results)
+    check_alike("cond: the results of true_fn and false_fn", results[0], results[1])
     outside = {id(x): x for r in results for x in captured(Graph([], r))}
     reads = list(outside.values())
     then_body, else_body = (Graph(reads, r) for r in results)

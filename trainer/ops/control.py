@@ -67,7 +67,7 @@ def scan(
     results stay at their place. Raises `ShapeError` when the carry changes shape or dtype. Keras name: `ops.scan`.
 
     >>> import sardonyx as sx
-    >>> total, sums = sx.ops.scan(lambda c, x: (c + x, c + x), sx.ops.zeros(()), sx.ops.convert_to_tensor([1.0, 2.0, 3.0]))
+    >>> total, sums = sx.ops.scan(lambda c, x: (c + x, c + x), sx.ops.zeros(()), sx.ops.arange(1.0, 4.0))
     >>> float(total), sums.tolist()
     (6.0, [1.0, 3.0, 6.0])
     """
@@ -154,7 +154,7 @@ def while_loop(
             check_alike("while_loop: the variables before and after a step", tree.flatten(values), tree.flatten(after))
             values, count = after, count + 1
             start = _predicate("while_loop", cond(*values))
-    return type(loop_vars)(values) if many and not hasattr(loop_vars, "_fields") else tuple(values) if many else values[0]
+    return tree.rebuild(loop_vars, values) if many else values[0]
 
 
 def _as_list(result: Any) -> list[Any]:

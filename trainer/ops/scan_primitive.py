@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -61,12 +60,12 @@ def _lower(
     used = carries + sequences
     bind(emit, body.inputs[used:], values[used:])
     inner = Graph(body.inputs[:used], body.results)
-    specs = _infer(*[v.spec for v in values], body=body, carries=carries, sequences=sequences, reverse=reverse, sizes=sizes)
-    direction = int(reverse)
+    length, results, direction = values[carries].shape[0], body.results, int(reverse)
+    specs = [TensorSpec((length, *x.shape) if i >= carries else x.shape, x.dtype) for i, x in enumerate(results)]
     return emit.many(
         "Scan",
         *values[:used],
-        specs=specs,
+        specs=tuple(specs),
         body=emit.subgraph(inner, "scan_body"),
         num_scan_inputs=sequences,
         scan_input_directions=[direction] * sequences,
@@ -74,44 +73,55 @@ def _lower(
     )
 
 
+def _floating(tensors: Sequence[Any], offset: int = 0, wanted: Sequence[bool] | None = None) -> list[int]:
+    """Positions, counted from `offset`, of the floating-point tensors among those wanted."""
+    return [
+        offset + i for i, x in enumerate(tensors) if x.dtype.kind == "f" and (wanted is None or wanted[offset + i])
+    ]
+
+
 def _joint_vjp(
     gradients: Sequence[Tensor], outputs: Sequence[Tensor], inputs: Sequence[Tensor], needed: Sequence[bool],
     *, body: Graph, carries: int, sequences: int, reverse: bool, sizes: tuple[Size, ...],
 ) -> list[Tensor | None]:  # fmt: skip
     """Run forwards once more keeping every carried state, then backwards through the body's gradient."""
-    starts, streams = list(inputs[:carries]), list(inputs[carries : carries + sequences])
-    rest = list(inputs[carries + sequences :])
+    used = carries + sequences
+    starts, streams, rest = list(inputs[:carries]), list(inputs[carries:used]), list(inputs[used:])
     with_history = Graph(body.inputs, [*body.results[:carries], *body.inputs[:carries]])
     history = apply_scan(with_history, starts, streams, rest, reverse)[carries:]
-    float_carries = [i for i in range(carries) if starts[i].dtype.kind == "f"]
-    float_rest = [i for i, x in enumerate(rest) if x.dtype.kind == "f" and needed[carries + sequences + i]]
-    float_results = [i for i, x in enumerate(body.results) if i >= carries and x.dtype.kind == "f"]
-    float_streams = [i for i, x in enumerate(streams) if x.dtype.kind == "f" and needed[carries + i]]
-    wanted = [*float_carries, *[carries + i for i in float_streams], *[carries + sequences + i for i in float_rest]]
-    count = len(float_carries)
-
-    def backwards(carried: list[Tensor], totals: list[Tensor], slices: list[Tensor], rest: list[Tensor]) -> list[Tensor]:
-        cotangents: list[Tensor | None] = [None] * len(body.results)
-        for i, g in zip([*float_carries, *float_results], [*carried, *slices[carries + sequences :]], strict=True):
-            cotangents[i] = g
-        found = FUNCTIONS["graph_vjp"](body, [*slices[: carries + sequences], *rest], cotangents, wanted)
-        parts = found[count + len(float_streams) :]
-        return [*found[:count], *[add(t, p) for t, p in zip(totals, parts, strict=True)], *found[count : count + len(float_streams)]]
-
-    seeds = [gradients[i] for i in float_carries] + [zeros(rest[i].shape, rest[i].dtype) for i in float_rest]
-    slices = [*history, *streams, *[gradients[i] for i in float_results]]
-    made = placeholders([body.inputs[i].spec for i in float_carries] + [body.inputs[carries + sequences + i].spec for i in float_rest])
-    results = [body.results[i] for i in float_results]
-    parts = placeholders([*[x.spec for x in body.inputs[: carries + sequences]], *[x.spec for x in results]])
-    outside = placeholders([x.spec for x in body.inputs[carries + sequences :]])
-    traced = trace_body(lambda: backwards(made[:count], made[count:], parts, outside))
-    graph = Graph([*made, *parts, *outside], traced.results)
+    carried, along = _floating(starts), _floating(streams, carries, needed)
+    shared, made = _floating(rest, used, needed), _floating(body.results[carries:], carries)
+    seeds = [gradients[i] for i in carried] + [zeros(inputs[i].shape, inputs[i].dtype) for i in shared]
+    slices = [*history, *streams, *[gradients[i] for i in made]]
+    graph = _backward_body(body, used, carried, along, shared, made)
     found = apply_scan(graph, seeds, slices, rest, not reverse)
     answer: list[Tensor | None] = [None] * len(inputs)
-    places = [*float_carries, *[carries + sequences + i for i in float_rest], *[carries + i for i in float_streams]]
-    for place, g in zip(places, found, strict=True):
+    for place, g in zip([*carried, *shared, *along], found, strict=True):
         answer[place] = g
     return answer
+
+
+def _backward_body(
+    body: Graph, used: int, carried: list[int], along: list[int], shared: list[int], made: list[int]
+) -> Graph:
+    """One step backwards. Carries: gradients of the carries, and sums of those of captured tensors; sequences: the
+    body's carries and slices as they were, and gradients of its results; results: gradients of its slices."""
+    own = placeholders([x.spec for x in body.inputs])
+    incoming = placeholders([body.inputs[i].spec for i in carried])
+    totals = placeholders([body.inputs[i].spec for i in shared])
+    upstream = placeholders([body.results[i].spec for i in made])
+    cotangents: list[Tensor | None] = [None] * len(body.results)
+    for i, g in zip([*carried, *made], [*incoming, *upstream], strict=True):
+        cotangents[i] = g
+
+    def step() -> list[Tensor]:
+        found = FUNCTIONS["graph_vjp"](body, own, cotangents, [*carried, *along, *shared])
+        first, last = len(carried), len(carried) + len(along)
+        sums = [add(total, part) for total, part in zip(totals, found[last:], strict=True)]
+        return [*found[:first], *sums, *found[first:last]]
+
+    results = trace_body(step).results
+    return Graph([*incoming, *totals, *own[:used], *upstream, *own[used:]], results)
 
 
 scan_primitive = Primitive("scan", _run, _infer, _lower, joint_vjp=_joint_vjp, residuals="inputs")
@@ -121,9 +131,8 @@ def apply_scan(
     body: Graph, starts: Sequence[Tensor], streams: Sequence[Tensor], rest: Sequence[Tensor], reverse: bool
 ) -> list[Tensor]:
     """Last carries and stacked results of a body over sequences (axis 0 is the steps)."""
+    if not body.results:
+        return []
     sizes: tuple[Dim, ...] = size_names(body)
-    return list(
-        scan_primitive(
-            *starts, *streams, *rest, body=body, carries=len(starts), sequences=len(streams), reverse=reverse, sizes=sizes
-        )
-    )
+    counts = {"carries": len(starts), "sequences": len(streams)}
+    return list(scan_primitive(*starts, *streams, *rest, body=body, **counts, reverse=reverse, sizes=sizes))
