@@ -62,6 +62,7 @@ sort_primitive = Primitive(
 
 
 def _top_k_run(x: np.ndarray, *, k: int) -> tuple[np.ndarray, np.ndarray]:
+    _top_k_infer(TensorSpec(x.shape, x.dtype), k=k)
     if k == 1:
         positions = np.argmax(x, -1, keepdims=True)
     else:
