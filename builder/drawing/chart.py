@@ -28,7 +28,7 @@ _LEGEND_SWATCH = 22.0
 _LEGEND_ROW = 18.0
 _DASH = (5.0, 3.5)
 _LINE_WIDTH = 1.8
-_LARGEST = 1e300
+_LARGEST, _SMALLEST = 1e300, 1e-300
 _VALIDATION = re.compile(r"^(|.*[/\s.:])val_")
 
 
@@ -109,7 +109,8 @@ def _curves(series: Mapping[str, Sequence[float]], x: Sequence[float] | None) ->
     if xs is not None and not all(map(_is_drawable, xs)):
         raise ValueError("line_chart: every value of x must be a finite number.")
     for name, values in series.items():
-        ys = [float(value) for value in values]
+        # Below the smallest normal numbers axes would divide by zero: to the eye they are zero.
+        ys = [0.0 if abs(float(value)) < _SMALLEST else float(value) for value in values]
         if xs is not None and len(ys) != len(xs):
             raise ValueError(f"line_chart: series {name!r} has {len(ys)} values, but x has {len(xs)}.")
         training = _VALIDATION.sub(r"\1", name)
@@ -139,7 +140,7 @@ def _log_range(values: Sequence[float]) -> tuple[float, float]:
         return (0.1, 1.0)
     low, high = min(values), max(values)
     room = max(10.0 ** (0.05 * (math.log10(high) - math.log10(low))), 1.05)
-    return (max(low / room, 5e-324), min(high * room, 1e308))
+    return (max(low / room, 1e-305), min(high * room, 1e308))
 
 
 def _x_axis(curves: Sequence[_Curve], left: float, right: float) -> Axis:

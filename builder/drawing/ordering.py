@@ -39,8 +39,7 @@ class _Ordering:
             self.own_parts[segment.upper].append(upper_part)
 
     def best(self) -> Rows:
-        rows = self.first_order()
-        self.keep_towers_apart(rows)
+        rows = self.first_order()  # walks through a tower in one go, so that towers are in the same order everywhere
         best, fewest = rows, self.crossings(rows)
         without_gain = 0
         for sweep in range(_SWEEPS):

@@ -32,11 +32,8 @@ def _straight_segments(graph: RowGraph) -> list[Segment]:
     place = {vertex: index for row in graph.rows for index, vertex in enumerate(row)}
     down_choice = [_choice(graph.down[v], [place[s.lower] for s in graph.down[v]]) for v in range(len(graph.widths))]
     up_choice = [_choice(graph.up[v], [place[s.upper] for s in graph.up[v]]) for v in range(len(graph.widths))]
-    wanted = [
-        segment
-        for segment in graph.segments
-        if segment.kind <= Kind.INNER or (down_choice[segment.upper] is segment and up_choice[segment.lower] is segment)
-    ]
+    # A bend, or a row within an item, has one segment on each side: those are wanted always.
+    wanted = [s for s in graph.segments if down_choice[s.upper] is s and up_choice[s.lower] is s]
     wanted.sort(key=lambda segment: (segment.kind, -segment.importance))
     taken: list[list[tuple[int, int]]] = [[] for _ in graph.rows]
     chosen: list[Segment] = []

@@ -42,6 +42,8 @@ def texts(scene):
         ([2, 2, 2], 1, 0),
         ([0, 0], 1, 0),
         ([-1e-12, 1e12], 1, 0),
+        ([0.0, 5e-324], 1, 0),
+        ([1e299, -1e299], 1, 0),
     ],
 )
 def test_gaps(values, lines, dots):
@@ -54,7 +56,7 @@ def test_gaps(values, lines, dots):
 
 @given(st.lists(st.lists(numbers, max_size=8), min_size=1, max_size=3), st.booleans())
 def test_any_values_can_be_drawn(values, log):
-    finite = [v for series in values for v in series if abs(v) < 1e300]
+    finite = [0.0 if abs(v) < 1e-300 else v for series in values for v in series if abs(v) < 1e300]
     if log and finite and max(finite) <= 0:
         return
     scene = line_chart({f"s{i}": series for i, series in enumerate(values)}, log_y=log, y_label="y", title="t")
@@ -70,6 +72,13 @@ def test_any_values_can_be_drawn(values, log):
         assert frame[0] - 2 <= box[0] < box[2] <= frame[2] + 2
         assert box[1] >= 37
         assert box[3] <= frame[3] + 2
+
+
+@pytest.mark.parametrize("values", [[1e-299], [1e-299, 1e299], [5e-324, 1.0], [0.0, 1.0], [3.0]])
+def test_log_axes_at_the_ends_of_what_floats_hold(values):
+    scene = line_chart({"loss": values}, log_y=True)
+    assert curves(scene)
+    assert to_svg(scene)
 
 
 def test_places_are_true():

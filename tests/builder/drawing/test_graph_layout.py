@@ -207,6 +207,51 @@ def test_left_to_right_is_the_same_layout_turned():
     assert all((down.nodes[n].x, down.nodes[n].y) == (right.nodes[n].y, right.nodes[n].x) for n in down.nodes)
 
 
+@pytest.mark.parametrize("direction", ["TB", "LR"])
+def test_headers_of_nested_clusters_lie_below_each_other(direction):
+    """Three clusters around the same node: each header has its own room, the innermost the highest one."""
+    clusters = [
+        LayoutCluster("outer", (), None, 50, 16),
+        LayoutCluster("middle", (), "outer", 50, 16),
+        LayoutCluster("inner", ("0",), "middle", 50, 48),
+    ]
+    layout = layered_layout(boxes(1), [], clusters, direction)
+    insides = [*(layout.clusters[name] for name in ("middle", "inner")), layout.nodes["0"]]
+    for cluster, inside in zip(clusters, insides, strict=True):
+        frame = layout.clusters[cluster.id]
+        assert inside.y - frame.y >= cluster.header_height + 5
+        assert inside.x - frame.x >= 5
+        assert frame.x + frame.width - inside.x - inside.width >= 5
+        assert frame.y + frame.height - inside.y - inside.height >= 5
+
+
+def test_a_long_edge_bends_only_at_its_ends():
+    """Past a chain of narrow and wide boxes, beside which it would be shorter to wind along."""
+    nodes = [LayoutNode(str(number), 300.0 if number % 3 == 1 else 40.0, 30.0) for number in range(12)]
+    pairs = [(number, number + 1) for number in range(11)] + [(0, 11), (2, 9)]
+    layout = layered_layout(nodes, edges_of(pairs))
+    for route in layout.routes[-2:]:
+        assert sum(command[0] == "C" for command in route.commands) == 2
+
+
+def test_clusters_stay_in_order_where_their_edges_pull_them_across():
+    """Cluster c0 ends one row above c1, and its many edges lead to nodes on the other side of c1."""
+    choose = random.Random(0)
+    for _ in range(30):
+        first, second, many = choose.randint(2, 4), choose.randint(2, 4), 12
+        members = [[f"a{n}" for n in range(first)], [f"b{n}" for n in range(second)]]
+        pairs = [pair for chain in members for pair in pairwise(chain)]
+        targets = [f"t{n}" for n in range(many)]
+        pairs += [(choose.choice([members[0][-1], members[1][-1]]), target) for target in targets]
+        pairs += [(f"s{n}", choose.choice([members[0][0], members[1][0]])) for n in range(many)]
+        pairs += [(f"s{n}", target) for n, target in enumerate(targets) if choose.random() < 0.7]
+        names = [*members[0], *members[1], *targets, *(f"s{n}" for n in range(many))]
+        choose.shuffle(names)
+        clusters = [LayoutCluster(f"c{n}", tuple(chain)) for n, chain in enumerate(members)]
+        nodes = [LayoutNode(name, 60.0, 30.0) for name in names]
+        check_boxes(layered_layout(nodes, [LayoutEdge(*pair) for pair in pairs], clusters), clusters)
+
+
 def test_nothing_gives_an_empty_layout():
     assert layered_layout([], []) == Layout(0.0, 0.0, {}, {}, {}, ())
 

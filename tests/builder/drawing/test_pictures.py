@@ -1,6 +1,7 @@
 """Scenes, their SVG and PNG, and writing them to files."""
 
 import builtins
+import importlib
 import io
 import os
 import xml.etree.ElementTree as ET
@@ -133,6 +134,17 @@ def test_png_text_stays_in_its_bounds(anchor, vertical, content):
     assert columns.max() / 2 <= right + 1.5
     assert top - 1.5 <= rows.min() / 2
     assert rows.max() / 2 <= bottom + 1.5
+
+
+def test_png_text_wider_than_its_estimate_is_made_smaller(monkeypatch):
+    """With a font half as wide again as Helvetica, as a fallback font may be."""
+    png = importlib.import_module("sardonyx.builder.drawing.png")
+    font = png._font
+    monkeypatch.setattr(png, "_font", lambda face, size: font(face, 1.5 * size))
+    text = Text(10, 30, "a long name of a layer", 13)
+    columns = np.nonzero(pixels(Scene(400, 60, (text,)), 2)[:, :, 0] < 200)[1]
+    assert columns.max() / 2 <= 10 + text.width + 1.5
+    assert columns.max() / 2 >= 10 + text.width - 5
 
 
 def test_png_dashes_leave_gaps():
