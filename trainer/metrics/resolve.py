@@ -8,10 +8,17 @@ from typing import Any
 
 from ..losses.crossentropy import binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy
 from .accuracy import BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy
+from .loss_metrics import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
 from .metric import Metric
 
 ACCURACY_NAMES = ("accuracy", "acc")
 CROSSENTROPY_NAMES = ("crossentropy", "ce")
+_ACCURACIES = {"binary": BinaryAccuracy, "sparse": SparseCategoricalAccuracy, "categorical": CategoricalAccuracy}
+_CROSSENTROPIES = {
+    "binary": BinaryCrossentropy,
+    "sparse": SparseCategoricalCrossentropy,
+    "categorical": CategoricalCrossentropy,
+}
 
 
 def kind_of_targets(y_true_shape: Sequence[Any], y_pred_shape: Sequence[Any]) -> str:
@@ -41,31 +48,35 @@ def resolve_accuracy(
     """The accuracy that "accuracy" or "acc" stands for, under that name: decided by the shapes, as in Keras.
 
     One output a sample: `BinaryAccuracy`. Targets of lower rank, or ending in 1: `SparseCategoricalAccuracy`.
-    Otherwise `CategoricalAccuracy`. Where a shape is None the loss decides. Warns where binary cross-entropy
-    over several outputs gets categorical accuracy.
+    Otherwise `CategoricalAccuracy`. "crossentropy" and "ce" give the cross-entropy metric by the same rule. Where a
+    shape is None the loss decides. Warns where binary cross-entropy over several outputs gets categorical accuracy.
+    Raises `ValueError` for other names, and where nothing decides.
 
     >>> from sardonyx.trainer.metrics import resolve_accuracy
     >>> resolve_accuracy("acc", (32,), (32, 10))
     <SparseCategoricalAccuracy name=acc>
     """
+    wanted = name.lower()
+    if wanted not in ACCURACY_NAMES + CROSSENTROPY_NAMES:
+        known = ", ".join(repr(n) for n in ACCURACY_NAMES + CROSSENTROPY_NAMES)
+        raise ValueError(f"resolve_accuracy: expected one of {known}, got {name!r}")
     said = _kind_of_loss(loss)
     if y_true_shape is None or y_pred_shape is None:
         if said is None:
             raise ValueError(
-                f"{name}: neither shapes nor loss tell which accuracy is meant; name it: "
+                f"{name}: neither shapes nor loss tell which kind is meant; name it, such as "
                 '"binary_accuracy", "categorical_accuracy" or "sparse_categorical_accuracy"'
             )
         kind = said
     else:
         kind = kind_of_targets(y_true_shape, y_pred_shape)
-        if kind == "categorical" and said == "binary":
+        if kind == "categorical" and said == "binary" and wanted in ACCURACY_NAMES:
             warnings.warn(
                 f'"{name}" over {y_pred_shape[-1]} outputs is categorical accuracy, whether the highest output is the '
                 'right one. For the share of right yes-or-no answers use "binary_accuracy".',
                 stacklevel=2,
             )
-    made = {"binary": BinaryAccuracy, "sparse": SparseCategoricalAccuracy, "categorical": CategoricalAccuracy}[kind]
-    return made(name=name)
+    return (_ACCURACIES if wanted in ACCURACY_NAMES else _CROSSENTROPIES)[kind](name=name)
 
 
 def resolve_crossentropy(y_true_shape: Sequence[Any], y_pred_shape: Sequence[Any]) -> Callable[..., Any]:
