@@ -20,7 +20,9 @@ def same_pads(size: int, reach: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def pads_of(padding: str, sizes: tuple[int, ...], reaches: list[int], strides: tuple[int, ...]) -> list[tuple[int, int]]:
+def pads_of(
+    padding: str, sizes: tuple[int, ...], reaches: list[int], strides: tuple[int, ...]
+) -> list[tuple[int, int]]:
     """Cells before and after each axis."""
     if padding == "causal":
         return [(r - 1, 0) for r in reaches]
@@ -84,7 +86,9 @@ def transposed_convolution(
     return whole[tuple(cut)]
 
 
-def pooling(reduce: Callable[..., Any], x: np.ndarray, pool: Any, strides: Any = None, padding: str = "valid") -> np.ndarray:
+def pooling(
+    reduce: Callable[..., Any], x: np.ndarray, pool: Any, strides: Any = None, padding: str = "valid"
+) -> np.ndarray:
     """Channels-last pooling: `reduce` over the cells of each window that lie within the image."""
     rank = x.ndim - 2
     pool = tuple_of(pool, rank)

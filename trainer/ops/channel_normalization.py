@@ -129,7 +129,8 @@ def _given_lower(
 def _given_vjp(
     gradients: Any, outputs: Any, inputs: Any, needed: Any, *, axis: int, epsilon: float
 ) -> list[Tensor | None]:
-    x, mean, variance, scale, bias = (*inputs, None, None)[:5]
+    x, mean, variance = inputs[:3]
+    scale, bias = (*inputs[3:], None, None)[:2]
     g, rank = gradients[0], len(x.shape)
     shape = tuple(n if a == axis else 1 for a, n in enumerate(x.shape))
     inverse = rsqrt(add(variance, epsilon))
@@ -269,9 +270,8 @@ def _training_gradient_lower(
         twice = emit("Div", emit("Add", dvariance, dvariance), count)
         # (x - mean) is the standardised x over r
         slope = emit("Add", slope, emit("Div", twice, inverse))
-    affine = {"epsilon": 0.0}
-    first = emit("BatchNormalization", g, factor, shift, zero, one, **affine)
-    second = emit("BatchNormalization", standard, slope, zero, zero, one, **affine)
+    first = emit("BatchNormalization", g, factor, shift, zero, one, epsilon=0.0)
+    second = emit("BatchNormalization", standard, slope, zero, zero, one, epsilon=0.0)
     return channel_axis_back(emit, emit("Add", first, second), axis), dscale, dbias
 
 
@@ -279,7 +279,8 @@ def _training_gradient_vjp(
     gradients: Any, outputs: Any, inputs: Any, needed: Any, *, axis: int, epsilon: float
 ) -> list[Tensor | None]:
     """With the statistics as functions of x, whose whole derivative is given to x."""
-    dy, x, scale, _, _, dmean, dvariance = (*inputs, None, None)[:7]
+    dy, x, scale = inputs[:3]
+    dmean, dvariance = (*inputs[5:], None, None)[:2]
     axes = other_axes(len(x.shape), axis)
     to_dy, to_x, to_scale = second_order(gradients, dy, x, scale, Form(axes, (axis,), epsilon, True))
     found: list[Tensor | None] = [to_dy, to_x, to_scale, *[None] * (len(inputs) - 3)]

@@ -80,8 +80,8 @@ def _groups(depth: Size, inner: int, filters: int) -> int:
         raise ShapeError(f"conv: the number of channels must be known, got the symbolic size {depth}")
     if not inner or depth % inner or filters % (depth // inner or 1):
         raise ShapeError(
-            f"conv: {depth} channels cannot be split into groups of the kernel's {inner} channels with {filters} filters; "
-            "channels must be a multiple of the kernel's channels, and filters a multiple of the groups"
+            f"conv: {depth} channels cannot be split into groups of the kernel's {inner} channels with {filters} "
+            "filters; channels must be a multiple of the kernel's channels, and filters a multiple of the groups"
         )
     return max(1, depth // inner)
 
@@ -196,7 +196,7 @@ def _output_padding(value: Any, strides: tuple[int, ...]) -> tuple[int | None, .
 
 
 def _transposed_pads(reach: int, stride: int, padding: str, extra: int | None) -> tuple[int, int]:
-    """Zeros before and after the image whose cells are spread by the stride, before the turned kernel slides over it."""
+    """Zeros before and after the image, its cells spread by the stride, before the turned kernel slides over it."""
     if padding == "valid":
         surplus = max(reach, stride) - reach if extra is None else extra
         return reach - 1, reach - 1 + surplus

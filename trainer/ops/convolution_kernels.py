@@ -13,6 +13,7 @@ from math import gcd, prod
 import numpy as np
 
 from .depthwise_kernels import correlate_depthwise, correlate_depthwise_kernel
+from .windows import frame_slices
 from .winograd import correlate_3x3, correlate_3x3_kernel, suits_winograd
 
 Sizes = tuple[int, ...]
@@ -29,7 +30,7 @@ def correlate(
 ) -> np.ndarray:
     """`out[n, o, :] = sum over t of x[n, o*stride + t*dilation - low, :] @ kernel[t]`, zero outside of x.
 
-    Lows may be negative (cells skipped). Kernel: (*taps, channels / groups, filters). Sizes: spatial ones of the result.
+    Lows may be negative (cells skipped). Kernel: (*taps, channels / groups, filters). Sizes: the result's spatial ones.
     """
     taps, (depth, filters) = kernel.shape[:-2], kernel.shape[-2:]
     if depth == 1 and groups > 1:
@@ -72,7 +73,7 @@ def strided(x: np.ndarray, strides: Sizes, lows: Sizes, sizes: Sizes) -> np.ndar
 
 
 def frame(x: np.ndarray, lows: Sizes, lengths: Sizes) -> np.ndarray:
-    """`x[n, p - low]` for p in range(length) on each spatial axis, zero outside of x; a view where nothing is outside."""
+    """`x[n, p - low]` for p in range(length) on each spatial axis, zero outside of x; a view if nothing is outside."""
     sizes = x.shape[1:-1]
     if all(low <= 0 and length - low <= n for low, length, n in zip(lows, lengths, sizes, strict=True)):
         return x[(slice(None), *[slice(-low, length - low) for low, length in zip(lows, lengths, strict=True)])]
@@ -80,16 +81,6 @@ def frame(x: np.ndarray, lows: Sizes, lengths: Sizes) -> np.ndarray:
     inner, source = frame_slices(sizes, lows, lengths)
     out[inner] = x[source]
     return out
-
-
-def frame_slices(sizes: Sizes, lows: Sizes, lengths: Sizes) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Where the image lies within its frame, and which part of the image that is."""
-    inner, source = [slice(None)], [slice(None)]
-    for n, low, length in zip(sizes, lows, lengths, strict=True):
-        start, stop = max(low, 0), max(min(low + n, length), max(low, 0))
-        inner.append(slice(start, stop))
-        source.append(slice(start - low, stop - low))
-    return tuple(inner), tuple(source)
 
 
 def patch_blocks(
@@ -170,7 +161,7 @@ class FrameBuffer:
 def correlate_kernel(
     x: np.ndarray, dy: np.ndarray, taps: Sizes, strides: Sizes, dilation: Sizes, lows: Sizes, groups: int = 1
 ) -> np.ndarray:
-    """Adjoint of `correlate` to its kernel: `dk[t] = sum over n, o of x[n, o*stride + t*dilation - low].T @ dy[n, o]`."""
+    """Adjoint of `correlate` to its kernel: `dk[t] = sum of x[n, o*stride + t*dilation - low].T @ dy[n, o]`."""
     sizes, filters, depth = dy.shape[1:-1], dy.shape[-1], x.shape[-1] // groups
     dy = np.ascontiguousarray(dy)
     if depth == 1 and groups > 1:
@@ -210,7 +201,7 @@ def correlate_input(
     for phase in product(*axes):
         taken = tuple(p[1] for p in phase)
         part = turned[taken][(slice(None, None, -1),) * len(taps)]
-        step, low, count = (tuple(p[i] for p in phase) for i in (2, 3, 4))
+        step, low, count = tuple(p[2] for p in phase), tuple(p[3] for p in phase), tuple(p[4] for p in phase)
         target = (slice(None), *[slice(p[0], None, s) for p, s in zip(phase, strides, strict=True)])
         out[target] = _correlate_turned(dy, part, step, low, count, groups, kernel.shape[-2])
     return out

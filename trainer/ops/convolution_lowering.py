@@ -191,7 +191,15 @@ def lower_kernel_gradient(
 
 
 def _as_volume(
-    emit: Emitter, x: Value, dy: Value, found: list[Size], taps: Shape, strides: Shape, pads: Any, dilation: Shape, groups: int
+    emit: Emitter,
+    x: Value,
+    dy: Value,
+    found: list[Size],
+    taps: Shape,
+    strides: Shape,
+    pads: Any,
+    dilation: Shape,
+    groups: int,
 ) -> Value:
     """Images as channels, channels as one more spatial axis: (1, N, *sizes, C) with the kernel (O, N, *sizes, 1)."""
     rank = len(taps)
@@ -210,7 +218,15 @@ def _as_volume(
 
 
 def _as_batch(
-    emit: Emitter, x: Value, dy: Value, found: list[Size], taps: Shape, strides: Shape, pads: Any, dilation: Shape, groups: int
+    emit: Emitter,
+    x: Value,
+    dy: Value,
+    found: list[Size],
+    taps: Shape,
+    strides: Shape,
+    pads: Any,
+    dilation: Shape,
+    groups: int,
 ) -> Value:
     """Channels of a group as images, images as channels of the groups: (C / G, G * N, *sizes)."""
     rank = len(taps)

@@ -7,6 +7,8 @@ from math import prod
 
 import numpy as np
 
+from .windows import frame_slices
+
 Sizes = tuple[int, ...]
 BLOCK_BYTES = 1 << 17
 
@@ -113,12 +115,7 @@ class _Framed:
     def __init__(self, blocks: _Blocks) -> None:
         self.blocks = blocks
         self.buffer = np.zeros((blocks.images, *blocks.lengths, blocks.depth), blocks.x.dtype)
-        inner, source = [slice(None)], [slice(None)]
-        for n, low, length in zip(blocks.x.shape[1:-1], blocks.lows, blocks.lengths, strict=True):
-            start, stop = max(low, 0), max(min(low + n, length), max(low, 0))
-            inner.append(slice(start, stop))
-            source.append(slice(start - low, stop - low))
-        self.inner, self.source = tuple(inner), tuple(source)
+        self.inner, self.source = frame_slices(blocks.x.shape[1:-1], blocks.lows, blocks.lengths)
 
     def __call__(self, images: slice) -> np.ndarray:
         framed = self.buffer[: images.stop - images.start]

@@ -34,7 +34,9 @@ def _sets(x: np.ndarray, axis: int) -> np.ndarray:
 
 
 @in_single
-def _group_run(x: np.ndarray, scale: np.ndarray, bias: np.ndarray, *, groups: int, axis: int, epsilon: float) -> np.ndarray:
+def _group_run(
+    x: np.ndarray, scale: np.ndarray, bias: np.ndarray, *, groups: int, axis: int, epsilon: float
+) -> np.ndarray:
     need_vectors(x, axis, scale, bias)
     out, _, _ = kernels.normalize_channels(_sets(x, axis), scale, bias, epsilon, x.shape[axis] // groups)
     return channels_restored(out.reshape(-1, x.shape[axis]), x.shape, axis)
@@ -75,7 +77,9 @@ def _group_gradient_run(
     width = x.shape[axis] // groups
     sets = _sets(x, axis)
     statistics = [kernels.channel_statistics(one, width) for one in sets]
-    mean, variance = (np.stack([s[i] for s in statistics]) if statistics else np.zeros((0, x.shape[axis])) for i in (0, 1))
+    mean, variance = (
+        np.stack([s[i] for s in statistics]) if statistics else np.zeros((0, x.shape[axis])) for i in (0, 1)
+    )
     dx, dscale, dbias = kernels.normalize_channels_gradient(
         _sets(dy, axis), sets, scale, mean, variance, epsilon, width
     )
@@ -111,7 +115,7 @@ def _group_gradient_vjp(
     parts = (axis, axis + 1)
     form = Form(tuple(a for a in range(1, len(shape)) if a != axis), parts, epsilon, True)
     inner = tuple(shape[a] for a in parts)
-    split = (reshape(gradients[0], shape), *[reshape(g, inner) for g in gradients[1:]])
+    split = reshape(gradients[0], shape), reshape(gradients[1], inner), reshape(gradients[2], inner)
     found = second_order(split, reshape(dy, shape), reshape(x, shape), reshape(scale, inner), form)
     return [reshape(f, i.shape) for f, i in zip(found, inputs, strict=True)]
 

@@ -52,7 +52,9 @@ def resize(
     last = standard_data_format(data_format, "resize") == "channels_last"
     _check_options(interpolation, crop_to_aspect_ratio, pad_to_aspect_ratio, fill_mode)
     if len(x.shape) not in (3, 4):
-        raise ShapeError(f"resize: expected one image (rank 3) or a batch of them (rank 4), got {format_shape(x.shape)}")
+        raise ShapeError(
+            f"resize: expected one image (rank 3) or a batch of them (rank 4), got {format_shape(x.shape)}"
+        )
     if not isinstance(size, (tuple, list)) or len(size) != 2:
         raise ValueError(f"resize: size must be (height, width), got {size!r}")
     wanted = tuple(per_axis(n, 1, "size", "resize")[0] if isinstance(n, (int, np.integer)) else n for n in size)
@@ -89,7 +91,8 @@ def _to_aspect_ratio(x: Tensor, wanted: Any, crop: bool, fill: float, last: bool
     sizes = spatial(x.shape, last)
     if not is_static((*sizes, *wanted)):
         raise ShapeError(
-            f"resize: keeping the aspect ratio needs known sizes, got {format_shape(x.shape)}; fix them in the model's Input"
+            f"resize: keeping the aspect ratio needs known sizes, got {format_shape(x.shape)}; "
+            "fix them in the model's Input"
         )
     (high, wide), (rows, columns) = sizes, wanted
     limit = (int(wide * rows / columns), int(high * columns / rows))
@@ -140,7 +143,9 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
     (1, 4, 6, 2)
     """
     last = standard_data_format(data_format, "depth_to_space") == "channels_last"
-    return depth_to_space_primitive(convert_to_tensor(x), block=_block(block_size, "depth_to_space"), channels_last=last)
+    return depth_to_space_primitive(
+        convert_to_tensor(x), block=_block(block_size, "depth_to_space"), channels_last=last
+    )
 
 
 def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") -> Tensor:
@@ -151,4 +156,6 @@ def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") 
     (1, 2, 3, 8)
     """
     last = standard_data_format(data_format, "space_to_depth") == "channels_last"
-    return space_to_depth_primitive(convert_to_tensor(x), block=_block(block_size, "space_to_depth"), channels_last=last)
+    return space_to_depth_primitive(
+        convert_to_tensor(x), block=_block(block_size, "space_to_depth"), channels_last=last
+    )

@@ -46,15 +46,12 @@ def _factors(sizes: Shape, wanted: Shape) -> list[int] | None:
     """Whole factors from sizes to wanted ones; None where there are none, or none are known."""
     found = [w // n for n, w in zip(sizes, wanted, strict=True)]
     exact = all(
-        isinstance(f, int) and f >= 1 and equal(n * f, w) is True
-        for f, n, w in zip(found, sizes, wanted, strict=True)
+        isinstance(f, int) and f >= 1 and equal(n * f, w) is True for f, n, w in zip(found, sizes, wanted, strict=True)
     )
     return found if exact else None  # pyright: ignore[reportReturnType]
 
 
-def _resize_lower(
-    emit: Emitter, x: Value, *, sizes: Shape, mode: str, antialias: bool, channels_last: bool
-) -> Value:
+def _resize_lower(emit: Emitter, x: Value, *, sizes: Shape, mode: str, antialias: bool, channels_last: bool) -> Value:
     image = channels_first(emit, in_dtypes(emit, x, "fe" if mode != "nearest" else "feiB", FLOAT32), channels_last)
     spec = TensorSpec((*image.shape[:2], *sizes), image.dtype)
     factors = _factors(image.shape[2:], sizes)

@@ -1,4 +1,4 @@
-"""Pooling over one to three spatial axes, with windows of one size or as many windows as wanted (names of `keras.ops`)."""
+"""Pooling over one to three spatial axes, by windows of one size or by so many windows (names of `keras.ops`)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def average_pool(
     Parameters as in `max_pool`.
 
     >>> import sardonyx as sx
-    >>> sx.ops.average_pool(sx.ops.reshape(sx.ops.cast([1, 5, 3], "float32"), (1, 3, 1)), 2, padding="same").numpy().ravel()
+    >>> x = sx.ops.reshape(sx.ops.cast([1, 5, 3], "float32"), (1, 3, 1))
+    >>> sx.ops.average_pool(x, 2, padding="same").numpy().ravel()
     array([3., 3.], dtype=float32)
     """
     x = to_float(inputs)
@@ -80,8 +81,8 @@ def _adaptive_axes(operation: str, x: Tensor, output_size: Any, data_format: Any
             raise ValueError(f"{operation}: output_size must be whole numbers of at least 1, got {output_size!r}")
         if not isinstance(size, int) and n != 1:
             raise ShapeError(
-                f"{operation}: axis {axis} of {format_shape(x.shape)} must have a known size to be cut into {n} windows; "
-                "fix it in the model's Input, or use output_size=1"
+                f"{operation}: axis {axis} of {format_shape(x.shape)} must have a known size to be cut into {n} "
+                "windows; fix it in the model's Input, or use output_size=1"
             )
     return [(axis, int(n)) for axis, n in wanted]
 

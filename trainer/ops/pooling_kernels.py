@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .convolution_kernels import frame_slices
+from .windows import frame_slices
 
 Sizes = tuple[int, ...]
 BLOCK_BYTES = 1 << 18
@@ -69,7 +69,9 @@ def max_pool(x: np.ndarray, pool: Sizes, strides: Sizes, lows: Sizes, sizes: Siz
     return out
 
 
-def _chosen(source: np.ndarray, pool: Sizes, strides: Sizes, sizes: Sizes) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
+def _chosen(
+    source: np.ndarray, pool: Sizes, strides: Sizes, sizes: Sizes
+) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
     """For each cell of the windows, in reading order: its index, and where it is the first largest of its window."""
     best = _reduce(source, np.maximum, pool, strides, sizes)
     free = np.ones(best.shape, bool)
@@ -104,7 +106,7 @@ def max_pool_gradient(dy: np.ndarray, x: np.ndarray, pool: Sizes, strides: Sizes
 
 def _halving_gradient(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Windows of 2x2 side by side: the second of two cells gets what the first did not."""
-    batch, high, wide, depth = dy.shape
+    _, high, wide, _ = dy.shape
     dx = np.zeros(x.shape, dy.dtype) if x.shape[1:3] != (2 * high, 2 * wide) else np.empty(x.shape, dy.dtype)
     for images in image_blocks(x):
         part = dy[images]

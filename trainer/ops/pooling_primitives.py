@@ -94,7 +94,9 @@ max_pool_primitive = Primitive(
 )
 
 
-def _flat_choice(emit: Emitter, image: Value, pool: Shape, strides: Shape, padding: Padding) -> tuple[Value, TensorSpec]:
+def _flat_choice(
+    emit: Emitter, image: Value, pool: Shape, strides: Shape, padding: Padding
+) -> tuple[Value, TensorSpec]:
     """For each window, the position of its first largest cell in the flattened image (channels first)."""
     spec = _pooled_spec(image, pool, strides, padding)
     where = TensorSpec(spec.shape, np.int64)
@@ -252,7 +254,7 @@ def _shares(emit: Emitter, dy: Value, sizes: Shape, pool: Any, strides: Any, pad
         lows: Any = tuple(low for low, _ in pads_of(padding, sizes, pool, strides, ones))
         known: Any = sizes if padding != "valid" else pool
         weights = kernels.mean_weights(known, pool, strides, lows, result if padding != "valid" else ones, dy.dtype)  # pyright: ignore[reportArgumentType]
-        return emit.constant(np.moveaxis(weights, -1, 0)[None] if np.ndim(weights) else weights)
+        return emit.constant(np.moveaxis(weights, -1, 0)[None] if isinstance(weights, np.ndarray) else weights)
     shape = (1, 1, *sizes)
     cells = emit("ConstantOfShape", emit.shape(shape), value=np.ones(1, dy.dtype), spec=TensorSpec(shape, dy.dtype))
     counts = lower_convolution(

@@ -63,9 +63,7 @@ def constant_of(emit: Emitter, value: float, shape: Shape, dtype: np.dtype) -> V
     """A tensor of one value."""
     if is_static(shape):
         return emit.constant(np.full(shape, value, dtype))  # pyright: ignore[reportArgumentType, reportCallIssue]
-    return emit(
-        "ConstantOfShape", emit.shape(shape), value=np.full(1, value, dtype), spec=TensorSpec(shape, dtype)
-    )
+    return emit("ConstantOfShape", emit.shape(shape), value=np.full(1, value, dtype), spec=TensorSpec(shape, dtype))
 
 
 def _layer_lower(
@@ -108,7 +106,9 @@ def _gradient_run(centered: bool) -> Callable[..., tuple[np.ndarray, ...]]:
         dy: np.ndarray, x: np.ndarray, scale: np.ndarray | None = None, *, first: int, epsilon: float
     ) -> tuple[np.ndarray, ...]:
         inner = x.shape[first:]
-        dx, dscale, dbias = normalize_rows_gradient(_flat(dy, first), _flat(x, first), _vector(scale), epsilon, centered)
+        dx, dscale, dbias = normalize_rows_gradient(
+            _flat(dy, first), _flat(x, first), _vector(scale), epsilon, centered
+        )
         return dx.reshape(x.shape), dscale.reshape(inner), dbias.reshape(inner)
 
     return in_single(run)
@@ -174,8 +174,11 @@ def _form(x: Tensor, first: int, epsilon: float, centered: bool) -> Form:
 def _pair(name: str, centered: bool, lower: Callable[..., Value]) -> tuple[Primitive, Primitive]:
     """A normalisation and its gradient."""
 
-    def gradient_vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any, *, first: int, epsilon: float) -> list[Any]:
-        dy, x, scale = (*inputs, None)[:3]
+    def gradient_vjp(
+        gradients: Any, outputs: Any, inputs: Any, needed: Any, *, first: int, epsilon: float
+    ) -> list[Any]:
+        dy, x = inputs[:2]
+        scale = inputs[2] if len(inputs) > 2 else None
         form = _form(x, first, epsilon, centered)
         return list(second_order(gradients, dy, x, scale, form))[: len(inputs)]
 
@@ -193,9 +196,7 @@ def _pair(name: str, centered: bool, lower: Callable[..., Value]) -> tuple[Primi
         found = gradient(gradients[0], x, *([] if scale is None else [scale]), **attributes)
         return list(found)[: len(inputs)]
 
-    forward = Primitive(
-        name=name, run=_forward(centered), infer=_infer, lower=lower, joint_vjp=vjp, residuals="inputs"
-    )
+    forward = Primitive(name=name, run=_forward(centered), infer=_infer, lower=lower, joint_vjp=vjp, residuals="inputs")
     return forward, gradient
 
 

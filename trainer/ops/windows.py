@@ -20,9 +20,7 @@ def standard_data_format(data_format: str | None, operation: str) -> str:
     if data_format is None:
         return "channels_last"
     if data_format not in ("channels_last", "channels_first"):
-        raise ValueError(
-            f'{operation}: data_format must be "channels_last" or "channels_first", got {data_format!r}'
-        )
+        raise ValueError(f'{operation}: data_format must be "channels_last" or "channels_first", got {data_format!r}')
     return data_format
 
 
@@ -45,12 +43,14 @@ def standard_padding(padding: Any, operation: str, allowed: Sequence[str] = ("va
     return name
 
 
-def extent(kernel: int, dilation: int) -> int:
+def extent(kernel: Any, dilation: Any) -> Any:
     """Cells from the first to the last tap of a dilated kernel, both included."""
     return (kernel - 1) * dilation + 1
 
 
-def pads_of(padding: Padding, sizes: Shape, kernel: Shape, strides: Shape, dilation: Shape) -> tuple[tuple[Size, Size], ...]:
+def pads_of(
+    padding: Padding, sizes: Shape, kernel: Shape, strides: Shape, dilation: Shape
+) -> tuple[tuple[Size, Size], ...]:
     """Cells before and after each spatial axis; expressions of symbolic sizes where they depend on them."""
     if padding == "valid":
         return ((0, 0),) * len(kernel)
@@ -75,7 +75,8 @@ def output_sizes(padding: Padding, sizes: Shape, kernel: Shape, strides: Shape, 
         if isinstance(free, int) and free < 0:
             raise ShapeError(
                 f"the {what} covers {extent(k, d)} cells of a spatial axis of only {n + low + high} "
-                f"(spatial sizes {format_shape(sizes)}, {what} {format_shape(kernel)}, dilation {format_shape(dilation)}); "
+                f"(spatial sizes {format_shape(sizes)}, {what} {format_shape(kernel)}, "
+                f"dilation {format_shape(dilation)}); "
                 'use a larger input, a smaller window, or padding="same"'
             )
         result.append(free // s + 1)
@@ -115,3 +116,15 @@ def check_image_rank(shape: Shape, operation: str, ranks: Sequence[int] = (3, 4,
             f"{' or '.join(str(r) for r in ranks)} (batch, spatial axes, channels), got shape {format_shape(shape)}"
         )
     return len(shape) - 2
+
+
+def frame_slices(
+    sizes: tuple[int, ...], lows: tuple[int, ...], lengths: tuple[int, ...]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Where the image lies within its frame, and which part of the image that is."""
+    inner, source = [slice(None)], [slice(None)]
+    for n, low, length in zip(sizes, lows, lengths, strict=True):
+        start, stop = max(low, 0), max(min(low + n, length), low, 0)
+        inner.append(slice(start, stop))
+        source.append(slice(start - low, stop - low))
+    return tuple(inner), tuple(source)

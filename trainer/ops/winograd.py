@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .windows import frame_slices
+
 TILE = 4
 REACH = 6
 """Cells that a tile of results depends on, along each axis: 4 + 3 - 1."""
@@ -85,7 +87,7 @@ def _blocks(x: np.ndarray, lows: tuple[int, ...], sizes: tuple[int, ...], width:
     per_row = max(1, REACH * REACH * wide * max(depth, width) * x.itemsize)
     budget = max(1, BLOCK_BYTES // per_row)
     images, rows = max(1, min(x.shape[0], budget // high)), min(high, budget)
-    inner, source = _frame_slices(x.shape[1:-1], lows, lengths)
+    inner, source = frame_slices(x.shape[1:-1], lows, lengths)
     framed = np.zeros((images, *lengths, depth), x.dtype)
     room = images * rows * wide * depth
     gathered, transformed = np.empty((2, REACH * REACH * room), x.dtype)
@@ -103,15 +105,6 @@ def _blocks(x: np.ndarray, lows: tuple[int, ...], sizes: tuple[int, ...], width:
             result = transformed[: REACH * REACH * size].reshape(REACH * REACH, size)
             np.matmul(matrix, patches, out=result)
             yield _Block(chosen, top, here, result.reshape(REACH * REACH, -1, depth))
-
-
-def _frame_slices(sizes, lows, lengths):
-    inner, source = [slice(None)], [slice(None)]
-    for n, low, length in zip(sizes, lows, lengths, strict=True):
-        start, stop = max(low, 0), max(min(low + n, length), max(low, 0))
-        inner.append(slice(start, stop))
-        source.append(slice(start - low, stop - low))
-    return tuple(inner), tuple(source)
 
 
 def _tile_view(framed: np.ndarray, top: int, rows: int, columns: int) -> np.ndarray:

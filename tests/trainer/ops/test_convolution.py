@@ -28,10 +28,14 @@ def conv(name, image, kernel, *, data_format="channels_last", bias=False, tolera
 
 
 def transposed(name, image, kernel, *, data_format="channels_last", **options):
-    reference = partial(transposed_convolution, **{{"dilation_rate": "dilation"}.get(k, k): v for k, v in options.items()})
+    reference = partial(
+        transposed_convolution, **{{"dilation_rate": "dilation"}.get(k, k): v for k, v in options.items()}
+    )
     if data_format == "channels_first":
         reference = channels_first(reference)
-    return case(name, lambda x, k: ops.conv_transpose(x, k, data_format=data_format, **options), reference, image, kernel)
+    return case(
+        name, lambda x, k: ops.conv_transpose(x, k, data_format=data_format, **options), reference, image, kernel
+    )
 
 
 def depthwise(x, kernel, **options):
@@ -75,14 +79,58 @@ CASES = [
     conv("3d", (6, 4, 5, 4, 2), (2, 3, 2, 2, 3)),
     conv("3d_same_stride", (6, 5, 4, 5, 2), (3, 3, 3, 2, 3), strides=2, padding="same"),
     conv("3d_groups_first", (6, 4, 4, 5, 4), (2, 2, 2, 2, 4), data_format="channels_first"),
-    case("depthwise_1d", lambda x, k: ops.depthwise_conv(x, k, padding="same"), partial(depthwise, padding="same"), (6, 7, 4), (3, 4, 1)),
+    case(
+        "depthwise_1d",
+        lambda x, k: ops.depthwise_conv(x, k, padding="same"),
+        partial(depthwise, padding="same"),
+        (6, 7, 4),
+        (3, 4, 1),
+    ),
     case("depthwise", ops.depthwise_conv, depthwise, (6, 6, 5, 4), (3, 3, 4, 1)),
-    case("depthwise_multiplier", lambda x, k: ops.depthwise_conv(x, k, padding="same"), partial(depthwise, padding="same"), (6, 5, 6, 3), (3, 3, 3, 2)),
-    case("depthwise_stride", lambda x, k: ops.depthwise_conv(x, k, 2, "same"), partial(depthwise, strides=2, padding="same"), (6, 6, 7, 4), (3, 3, 4, 1)),
-    case("depthwise_multiplier_stride", lambda x, k: ops.depthwise_conv(x, k, 2), partial(depthwise, strides=2), (6, 7, 8, 3), (3, 2, 3, 2)),
-    case("depthwise_dilated", lambda x, k: ops.depthwise_conv(x, k, dilation_rate=2), partial(depthwise, dilation=2), (6, 7, 8, 3), (3, 2, 3, 2)),
-    case("separable", lambda x, d, p: ops.separable_conv(x, d, p, padding="same"), partial(separable, padding="same"), (6, 5, 6, 3), (3, 3, 3, 2), (1, 1, 6, 4)),
-    case("separable_1d", lambda x, d, p: ops.separable_conv(x, d, p, 2), partial(separable, strides=2), (6, 9, 3), (3, 3, 1), (1, 3, 4)),
+    case(
+        "depthwise_multiplier",
+        lambda x, k: ops.depthwise_conv(x, k, padding="same"),
+        partial(depthwise, padding="same"),
+        (6, 5, 6, 3),
+        (3, 3, 3, 2),
+    ),
+    case(
+        "depthwise_stride",
+        lambda x, k: ops.depthwise_conv(x, k, 2, "same"),
+        partial(depthwise, strides=2, padding="same"),
+        (6, 6, 7, 4),
+        (3, 3, 4, 1),
+    ),
+    case(
+        "depthwise_multiplier_stride",
+        lambda x, k: ops.depthwise_conv(x, k, 2),
+        partial(depthwise, strides=2),
+        (6, 7, 8, 3),
+        (3, 2, 3, 2),
+    ),
+    case(
+        "depthwise_dilated",
+        lambda x, k: ops.depthwise_conv(x, k, dilation_rate=2),
+        partial(depthwise, dilation=2),
+        (6, 7, 8, 3),
+        (3, 2, 3, 2),
+    ),
+    case(
+        "separable",
+        lambda x, d, p: ops.separable_conv(x, d, p, padding="same"),
+        partial(separable, padding="same"),
+        (6, 5, 6, 3),
+        (3, 3, 3, 2),
+        (1, 1, 6, 4),
+    ),
+    case(
+        "separable_1d",
+        lambda x, d, p: ops.separable_conv(x, d, p, 2),
+        partial(separable, strides=2),
+        (6, 9, 3),
+        (3, 3, 1),
+        (1, 3, 4),
+    ),
     transposed("transposed_1d", (6, 5, 2), (3, 4, 2), strides=2),
     transposed("transposed_1d_same", (6, 5, 2), (3, 4, 2), strides=2, padding="same"),
     transposed("transposed", (6, 4, 5, 2), (3, 3, 4, 2)),
@@ -99,7 +147,7 @@ CASES = [
     transposed("transposed_dilated_same", (6, 4, 5, 2), (3, 2, 4, 2), dilation_rate=2, padding="same"),
     transposed("transposed_first", (6, 2, 4, 5), (3, 3, 4, 2), data_format="channels_first", strides=2, padding="same"),
     transposed("transposed_3d", (6, 3, 2, 3, 2), (2, 3, 2, 3, 2), strides=2, padding="same"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("item", "check"), generated(CASES))
@@ -114,11 +162,11 @@ def test_transposed_bias():
 
 
 SYMBOLIC = [
-    ("same_stride", dict(strides=2, padding="same"), (3, 3, 2, 4)),
-    ("valid_stride", dict(strides=2), (3, 2, 2, 4)),
-    ("same", dict(padding="same"), (3, 3, 2, 4)),
-    ("dilated_stride_same", dict(strides=2, dilation_rate=2, padding="same"), (3, 3, 2, 4)),
-    ("groups_same_stride", dict(strides=3, padding="same"), (2, 4, 1, 4)),
+    ("same_stride", {"strides": 2, "padding": "same"}, (3, 3, 2, 4)),
+    ("valid_stride", {"strides": 2}, (3, 2, 2, 4)),
+    ("same", {"padding": "same"}, (3, 3, 2, 4)),
+    ("dilated_stride_same", {"strides": 2, "dilation_rate": 2, "padding": "same"}, (3, 3, 2, 4)),
+    ("groups_same_stride", {"strides": 3, "padding": "same"}, (2, 4, 1, 4)),
 ]
 
 
@@ -146,7 +194,11 @@ def test_symbolic_sizes_give_the_same_in_onnxruntime(options, kernel, size):
 def test_large_blocks_agree_with_the_loop():
     """Images larger than a block are cut into slabs, small ones gathered; both must join seamlessly."""
     generator = np.random.default_rng(5)
-    for image, kernel, groups in [((2, 70, 40, 5), (5, 3, 5, 7), 1), ((50, 6, 6, 8), (3, 3, 8, 9), 1), ((2, 90, 60, 12), (3, 3, 1, 12), 12)]:
+    for image, kernel in [
+        ((2, 70, 40, 5), (5, 3, 5, 7)),
+        ((50, 6, 6, 8), (3, 3, 8, 9)),
+        ((2, 90, 60, 12), (3, 3, 1, 12)),
+    ]:
         x, k = generator.standard_normal(image, np.float32), generator.standard_normal(kernel, np.float32)
         expected = convolution(x, k, padding="same")
         np.testing.assert_allclose(ops.conv(x, k, padding="same"), expected, rtol=1e-4, atol=2e-4)
@@ -165,7 +217,11 @@ ERRORS = [
     (lambda: ops.conv(IMAGE, np.ones((3, 3, 2))), ShapeError, "needs a kernel of rank 4"),
     (lambda: ops.conv(IMAGE, np.ones((3, 3, 2, 2))), ShapeError, "3 channels cannot be split into groups"),
     (lambda: ops.conv(np.ones((1, 5, 5, 4)), np.ones((3, 3, 2, 3))), ShapeError, "filters a multiple of the groups"),
-    (lambda: ops.conv(IMAGE, np.ones((6, 3, 3, 2))), ShapeError, 'use a larger input, a smaller window, or padding="same"'),
+    (
+        lambda: ops.conv(IMAGE, np.ones((6, 3, 3, 2))),
+        ShapeError,
+        'use a larger input, a smaller window, or padding="same"',
+    ),
     (lambda: ops.conv(IMAGE, KERNEL, strides=0), ValueError, "strides must be whole numbers of at least 1"),
     (lambda: ops.conv(IMAGE, KERNEL, strides=(1, 2, 3)), ValueError, "strides needs one integer, or 2"),
     (lambda: ops.conv(IMAGE, KERNEL, padding="full"), ValueError, "padding must be 'valid' or 'same', got 'full'"),
@@ -173,11 +229,27 @@ ERRORS = [
     (lambda: ops.conv(IMAGE, KERNEL, data_format="NHWC"), ValueError, 'data_format must be "channels_last"'),
     (lambda: ops.conv(IMAGE, KERNEL, bias=np.ones(3)), ShapeError, "expected a bias of shape (2,)"),
     (lambda: ops.depthwise_conv(IMAGE, np.ones((3, 3, 2, 1))), ShapeError, "is for 2 channels"),
-    (lambda: ops.conv_transpose(IMAGE, np.ones((3, 3, 4, 2))), ShapeError, "expected 2 channels, the last size of the kernel"),
-    (lambda: ops.conv_transpose(IMAGE, np.ones((3, 3, 4, 3)), 2, output_padding=2), ValueError, "smaller than the stride"),
-    (lambda: ops.conv_transpose(IMAGE, np.ones((3, 3, 4, 3)), 2, output_padding=(1, 1, 1)), ValueError, "needs 2 integers"),
-    (lambda: sx.trace(lambda x: ops.conv(x, KERNEL), sx.TensorSpec(("n", 5, 5, None))), ShapeError, "number of channels must be known"),
-]  # fmt: skip
+    (
+        lambda: ops.conv_transpose(IMAGE, np.ones((3, 3, 4, 2))),
+        ShapeError,
+        "expected 2 channels, the last size of the kernel",
+    ),
+    (
+        lambda: ops.conv_transpose(IMAGE, np.ones((3, 3, 4, 3)), 2, output_padding=2),
+        ValueError,
+        "smaller than the stride",
+    ),
+    (
+        lambda: ops.conv_transpose(IMAGE, np.ones((3, 3, 4, 3)), 2, output_padding=(1, 1, 1)),
+        ValueError,
+        "needs 2 integers",
+    ),
+    (
+        lambda: sx.trace(lambda x: ops.conv(x, KERNEL), sx.TensorSpec(("n", 5, 5, None))),
+        ShapeError,
+        "number of channels must be known",
+    ),
+]
 
 
 @pytest.mark.parametrize(("call", "kind", "message"), ERRORS, ids=[e[2][:40] for e in ERRORS])

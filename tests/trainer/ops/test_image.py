@@ -105,23 +105,80 @@ CASES = [
     resize("bicubic_down", (5, 9, 8, 2), (4, 5), "bicubic"),
     resize("bicubic_first", (5, 2, 4, 5), (8, 10), "bicubic", data_format="channels_first"),
     resize("same_size", (5, 4, 5, 2), (4, 5)),
-    case("one_image", lambda x: ops.image.resize(x, (5, 6)), partial(resized, size=(5, 6), axes=(0, 1)), (3, 4, 2), symbolic=False),
-    case("crop", lambda x: ops.image.resize(x, (4, 4), crop_to_aspect_ratio=True), lambda x: resized(x[:, 1:6], (4, 4)), (4, 7, 5, 2)),
-    case("pad", lambda x: ops.image.resize(x, (4, 4), pad_to_aspect_ratio=True, fill_value=2.0), lambda x: resized(np.pad(x, [(0, 0), (0, 0), (1, 1), (0, 0)], constant_values=2.0), (4, 4)), (4, 7, 5, 2)),
-    case("pad_first", lambda x: ops.image.resize(x, (4, 8), pad_to_aspect_ratio=True, data_format="channels_first"), lambda x: resized(np.pad(x, [(0, 0), (0, 0), (0, 0), (2, 2)]), (4, 8), axes=(2, 3)), (3, 2, 5, 5)),
-    case("integers", lambda x: ops.image.resize(x, (5, 6)), lambda x: np.clip(np.round(resized(x.astype(np.float64), (5, 6))), 0, 255).astype(np.uint8), np.arange(96, dtype=np.uint8).reshape(2, 4, 6, 2) * 2, tolerance=1.01),
-    case("integers_nearest", lambda x: ops.image.resize(x, (5, 7), "nearest"), partial(resized, size=(5, 7), mode="nearest"), np.arange(96, dtype=np.int32).reshape(2, 4, 6, 2)),
+    case(
+        "one_image",
+        lambda x: ops.image.resize(x, (5, 6)),
+        partial(resized, size=(5, 6), axes=(0, 1)),
+        (3, 4, 2),
+        symbolic=False,
+    ),
+    case(
+        "crop",
+        lambda x: ops.image.resize(x, (4, 4), crop_to_aspect_ratio=True),
+        lambda x: resized(x[:, 1:6], (4, 4)),
+        (4, 7, 5, 2),
+    ),
+    case(
+        "pad",
+        lambda x: ops.image.resize(x, (4, 4), pad_to_aspect_ratio=True, fill_value=2.0),
+        lambda x: resized(np.pad(x, [(0, 0), (0, 0), (1, 1), (0, 0)], constant_values=2.0), (4, 4)),
+        (4, 7, 5, 2),
+    ),
+    case(
+        "pad_first",
+        lambda x: ops.image.resize(x, (4, 8), pad_to_aspect_ratio=True, data_format="channels_first"),
+        lambda x: resized(np.pad(x, [(0, 0), (0, 0), (0, 0), (2, 2)]), (4, 8), axes=(2, 3)),
+        (3, 2, 5, 5),
+    ),
+    case(
+        "integers",
+        lambda x: ops.image.resize(x, (5, 6)),
+        lambda x: np.clip(np.round(resized(x.astype(np.float64), (5, 6))), 0, 255).astype(np.uint8),
+        np.arange(96, dtype=np.uint8).reshape(2, 4, 6, 2) * 2,
+        tolerance=1.01,
+    ),
+    case(
+        "integers_nearest",
+        lambda x: ops.image.resize(x, (5, 7), "nearest"),
+        partial(resized, size=(5, 7), mode="nearest"),
+        np.arange(96, dtype=np.int32).reshape(2, 4, 6, 2),
+    ),
     case("upsample_1d", lambda x: upsample(x, 3), partial(repeated, factors=(3,), axes=(1,)), (5, 4, 2)),
     case("upsample", lambda x: upsample(x, (2, 3)), partial(repeated, factors=(2, 3), axes=(1, 2)), (5, 3, 4, 2)),
-    case("upsample_first", lambda x: upsample(x, (1, 3), data_format="channels_first"), partial(repeated, factors=(3,), axes=(3,)), (5, 2, 3, 4)),
-    case("upsample_3d", lambda x: upsample(x, (2, 1, 3)), partial(repeated, factors=(2, 1, 3), axes=(1, 2, 3)), (4, 2, 3, 2, 2)),
+    case(
+        "upsample_first",
+        lambda x: upsample(x, (1, 3), data_format="channels_first"),
+        partial(repeated, factors=(3,), axes=(3,)),
+        (5, 2, 3, 4),
+    ),
+    case(
+        "upsample_3d",
+        lambda x: upsample(x, (2, 1, 3)),
+        partial(repeated, factors=(2, 1, 3), axes=(1, 2, 3)),
+        (4, 2, 3, 2, 2),
+    ),
     case("upsample_bilinear", lambda x: upsample(x, 2, "bilinear"), partial(resized, size=(6, 8)), (5, 3, 4, 2)),
     case("depth_to_space", lambda x: ops.depth_to_space(x, 2), partial(to_space, b=2), (5, 3, 2, 8)),
-    case("depth_to_space_first", lambda x: ops.depth_to_space(x, 3, "channels_first"), partial(to_space_first, b=3), (5, 18, 2, 3)),
+    case(
+        "depth_to_space_first",
+        lambda x: ops.depth_to_space(x, 3, "channels_first"),
+        partial(to_space_first, b=3),
+        (5, 18, 2, 3),
+    ),
     case("space_to_depth", lambda x: ops.space_to_depth(x, 2), partial(to_depth, b=2), (5, 4, 6, 3)),
-    case("space_to_depth_first", lambda x: ops.space_to_depth(x, 2, "channels_first"), partial(to_depth_first, b=2), (5, 3, 4, 6)),
-    case("space_to_depth_integers", lambda x: ops.space_to_depth(x, 2), partial(to_depth, b=2), np.arange(64, dtype=np.int32).reshape(2, 4, 4, 2)),
-]  # fmt: skip
+    case(
+        "space_to_depth_first",
+        lambda x: ops.space_to_depth(x, 2, "channels_first"),
+        partial(to_depth_first, b=2),
+        (5, 3, 4, 6),
+    ),
+    case(
+        "space_to_depth_integers",
+        lambda x: ops.space_to_depth(x, 2),
+        partial(to_depth, b=2),
+        np.arange(64, dtype=np.int32).reshape(2, 4, 4, 2),
+    ),
+]
 
 
 @pytest.mark.parametrize(("item", "check"), generated(CASES))
@@ -151,15 +208,23 @@ ERRORS = [
     (lambda: ops.image.resize(IMAGE, 4), ValueError, "size must be (height, width)"),
     (lambda: ops.image.resize(IMAGE, (4, 0)), ValueError, "size must be whole numbers of at least 1"),
     (lambda: ops.image.resize(IMAGE, (4, 4), "lanczos9"), ValueError, 'must be one of "nearest", "bilinear"'),
-    (lambda: ops.image.resize(IMAGE, (4, 4), crop_to_aspect_ratio=True, pad_to_aspect_ratio=True), ValueError, "not both"),
+    (
+        lambda: ops.image.resize(IMAGE, (4, 4), crop_to_aspect_ratio=True, pad_to_aspect_ratio=True),
+        ValueError,
+        "not both",
+    ),
     (lambda: ops.image.resize(IMAGE, (4, 4), fill_mode="reflect"), ValueError, 'fill_mode must be "constant"'),
-    (lambda: sx.trace(lambda x: ops.image.resize(x, (4, 4), crop_to_aspect_ratio=True), UNKNOWN), ShapeError, "needs known sizes"),
+    (
+        lambda: sx.trace(lambda x: ops.image.resize(x, (4, 4), crop_to_aspect_ratio=True), UNKNOWN),
+        ShapeError,
+        "needs known sizes",
+    ),
     (lambda: upsample(np.ones((1, 4, 2)), 2, "bilinear"), ShapeError, 'only "nearest" takes 1 spatial axes'),
     (lambda: upsample(IMAGE, (2, 2, 2)), ValueError, "factors needs one integer, or 2"),
     (lambda: ops.depth_to_space(IMAGE, 2), ShapeError, "channels are a multiple of 4"),
     (lambda: ops.depth_to_space(IMAGE, 1), ValueError, "block_size must be a whole number of at least 2"),
     (lambda: ops.space_to_depth(IMAGE, 3), ShapeError, "height and width are multiples of 3"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("call", "kind", "message"), ERRORS, ids=[e[2][:40] for e in ERRORS])

@@ -44,7 +44,7 @@ SHAPES = [
     ("2d_one", (6, 4, 5, 2), 1),
     ("3d", (4, 4, 3, 5, 2), 2),
     ("3d_same_first", (4, 2, 3, 4, 3), (2, 2, 3), (2, 1, 2), "same", "channels_first"),
-]  # fmt: skip
+]
 
 
 def adaptive(reduce, x, sizes):
@@ -66,17 +66,34 @@ ADAPTIVE = [
 ]
 CASES = [pool(kind, *shape) for kind in REDUCE for shape in SHAPES]
 CASES += [
-    case(f"adaptive_average_{name}", partial(ops.adaptive_average_pool, output_size=n), partial(adaptive, np.mean, sizes=n), image)
+    case(
+        f"adaptive_average_{name}",
+        partial(ops.adaptive_average_pool, output_size=n),
+        partial(adaptive, np.mean, sizes=n),
+        image,
+    )
     for name, image, n in ADAPTIVE
-]  # fmt: skip
+]
 CASES += [
-    case(f"adaptive_max_{name}", partial(ops.adaptive_max_pool, output_size=n), partial(adaptive, np.max, sizes=n), image)
+    case(
+        f"adaptive_max_{name}", partial(ops.adaptive_max_pool, output_size=n), partial(adaptive, np.max, sizes=n), image
+    )
     for name, image, n in ADAPTIVE
-]  # fmt: skip
+]
 CASES += [
-    case("max_integers", lambda x: ops.max_pool(x, 2, 1, "same"), partial(pooling, np.max, pool=2, strides=1, padding="same"), np.arange(-40, 50, dtype=np.int32).reshape(3, 5, 3, 2) % 17 - 30),
-    case("average_integers", lambda x: ops.average_pool(x, 2), lambda x: pooling(np.mean, x.astype(np.float32), 2), np.arange(60, dtype=np.int32).reshape(3, 5, 4)),
-]  # fmt: skip
+    case(
+        "max_integers",
+        lambda x: ops.max_pool(x, 2, 1, "same"),
+        partial(pooling, np.max, pool=2, strides=1, padding="same"),
+        np.arange(-40, 50, dtype=np.int32).reshape(3, 5, 3, 2) % 17 - 30,
+    ),
+    case(
+        "average_integers",
+        lambda x: ops.average_pool(x, 2),
+        lambda x: pooling(np.mean, x.astype(np.float32), 2),
+        np.arange(60, dtype=np.int32).reshape(3, 5, 4),
+    ),
+]
 
 
 @pytest.mark.parametrize(("item", "check"), generated(CASES))
@@ -116,7 +133,9 @@ def test_ties_in_a_window_are_read_row_by_row():
 
 
 @pytest.mark.parametrize("kind", REDUCE)
-@pytest.mark.parametrize(("size", "strides", "padding"), [(3, 2, "same"), (2, None, "valid"), (2, 1, "same"), (2, 3, "same")])
+@pytest.mark.parametrize(
+    ("size", "strides", "padding"), [(3, 2, "same"), (2, None, "valid"), (2, 1, "same"), (2, 3, "same")]
+)
 @pytest.mark.parametrize("image", [(2, 7, 8, 3), (2, 4, 5, 3)])
 def test_symbolic_sizes_give_the_same_in_onnxruntime(kind, size, strides, padding, image):
     def gradients(x):
@@ -151,8 +170,12 @@ ERRORS = [
     (lambda: ops.average_pool(IMAGE, 2, data_format="first"), ValueError, "data_format must be"),
     (lambda: ops.adaptive_max_pool(IMAGE, (1, 2, 3)), ValueError, "output_size needs one integer, or 2"),
     (lambda: ops.adaptive_average_pool(IMAGE, 0), ValueError, "output_size must be whole numbers of at least 1"),
-    (lambda: sx.trace(lambda x: ops.adaptive_max_pool(x, 2), sx.TensorSpec((1, None, 4, 2))), ShapeError, "must have a known size"),
-]  # fmt: skip
+    (
+        lambda: sx.trace(lambda x: ops.adaptive_max_pool(x, 2), sx.TensorSpec((1, None, 4, 2))),
+        ShapeError,
+        "must have a known size",
+    ),
+]
 
 
 @pytest.mark.parametrize(("call", "kind", "message"), ERRORS, ids=[e[2][:40] for e in ERRORS])
