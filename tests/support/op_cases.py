@@ -138,7 +138,10 @@ def check_forward(item: Case) -> None:
         inferred = sx.trace(item.function, *[sx.TensorSpec(a.shape, a.dtype) for a in arrays])
         for symbol, result in zip(sx.tree.flatten(inferred.outputs), results, strict=True):
             assert symbol.dtype == result.dtype, f"{item.name}: inferred {symbol.dtype}, computed {result.dtype}"
-            assert tuple(symbol.shape) == result.shape, f"{item.name}: inferred {symbol.shape}, computed {result.shape}"
+            fits = len(symbol.shape) == result.ndim and all(
+                a == b for a, b in zip(symbol.shape, result.shape, strict=True) if isinstance(a, int)
+            )
+            assert fits, f"{item.name}: inferred {symbol.shape}, computed {result.shape}"
         if item.reference is None:
             continue
         expected = leaves(item.reference(*arrays))

@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from . import tree
-from .dims import contains_dim, evaluate_tree, names, solve
+from .dims import Dim, contains_dim, evaluate_tree, names, solve
 from .dtypes import dtype_name
 from .errors import DtypeError, ShapeError, SourceLine, format_shape
 from .spec import TensorSpec
@@ -33,7 +34,7 @@ def next_index() -> int:
 class Node:
     """One application of a primitive to symbolic tensors."""
 
-    __slots__ = ("attributes", "index", "inputs", "outputs", "primitive", "scope", "source", "specs")
+    __slots__ = ("attributes", "index", "inputs", "measures", "outputs", "primitive", "scope", "source", "specs")
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class Node:
         self.scope: Any = state.scopes[-1] if state.scopes else None
         self.index = next_index()
         self.outputs: tuple[Tensor, ...] = ()
+        self.measures: tuple[Tensor, ...] = ()
 
     @property
     def path(self) -> str:
@@ -60,6 +62,32 @@ class Node:
     def __repr__(self) -> str:
         sources = ", ".join("-" if x is None else format_shape(x.shape) for x in self.inputs)
         return f"<Node {self.primitive.name}({sources}) in {self.path or 'no layer'}>"
+
+
+_measured: WeakValueDictionary[str, Tensor] = WeakValueDictionary()
+
+
+def note_sizes(node: Node) -> None:
+    """Keep what measures the sizes that a node uses and that no input has, such as how many elements a mask selects.
+
+    A gradient may need such a size without needing the result whose shape it is. Primitives that make such sizes carry
+    the tag `makes_sizes`.
+    """
+    if node.primitive.tags.get("makes_sizes"):
+        given = _names_in([x.shape for x in node.inputs if x is not None])
+        for tensor in node.outputs:
+            for name in _names_in(tensor.shape) - given:
+                _measured[name] = tensor
+    elif _measured:
+        used = _names_in([*node.attributes.values(), *[spec.shape for spec in node.specs]])
+        node.measures = tuple(x for name in sorted(used) if (x := _measured.get(name)) is not None)
+
+
+def _names_in(value: Any) -> frozenset[str]:
+    """The named sizes inside tuples and lists."""
+    if isinstance(value, (tuple, list)):
+        return frozenset().union(*map(_names_in, value))
+    return names(value) if isinstance(value, Dim) else frozenset()
 
 
 class Graph:
@@ -91,6 +119,7 @@ class Graph:
                 continue
             found[symbol.node.index] = symbol.node
             pending.extend(x for x in symbol.node.inputs if x is not None)
+            pending.extend(symbol.node.measures)
         return [found[index] for index in sorted(found)]
 
     @cached_property

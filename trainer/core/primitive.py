@@ -17,7 +17,7 @@ import numpy as np
 from .dims import contains_dim
 from .emitter import Emitter, Value
 from .errors import DtypeError, ShapeError, user_line
-from .graph import Node
+from .graph import Node, note_sizes
 from .operators import FUNCTIONS
 from .spec import TensorSpec
 from .state import state
@@ -139,6 +139,7 @@ def apply_symbolic(primitive: Primitive, inputs: Sequence[Any], attributes: Mapp
     many = type(inferred) is tuple
     node = Node(primitive, tuple(tensors), dict(attributes), inferred if many else (inferred,), user_line(2))
     node.outputs = tuple(Tensor(None, Symbol(spec, node, i)) for i, spec in enumerate(node.specs))
+    note_sizes(node)
     if state.tapes:
         record(primitive, tensors, attributes, node.outputs)
     return node.outputs if many else node.outputs[0]

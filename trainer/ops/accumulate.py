@@ -19,6 +19,8 @@ def positions(indices: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
 
     Raises `IndexError` for indices outside of the axes.
     """
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"expected integer indices, got {indices.dtype.name}")
     rows = indices.reshape(-1, len(sizes)).astype(np.int64, copy=False)
     result: np.ndarray | None = None
     for axis, size in enumerate(sizes):
@@ -100,9 +102,7 @@ def scatter_add(indices: np.ndarray, updates: np.ndarray, shape: tuple[int, ...]
     return add_rows(rows, updates.reshape(len(rows), width), math.prod(shape[:depth])).reshape(shape)
 
 
-def scatter_update(
-    inputs: np.ndarray, indices: np.ndarray, updates: np.ndarray, reduction: str | None
-) -> np.ndarray:
+def scatter_update(inputs: np.ndarray, indices: np.ndarray, updates: np.ndarray, reduction: str | None) -> np.ndarray:
     """`inputs` with updates written, or reduced, at the places that index tuples (last axis of `indices`) name."""
     depth = indices.shape[-1]
     rows = positions(indices, inputs.shape[:depth])

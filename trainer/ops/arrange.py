@@ -193,7 +193,7 @@ def rot90(array: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Tensor:
     tensor = convert_to_tensor(array)
     rank = len(tensor.shape)
     if rank < 2 or len(axes) != 2:
-        raise ShapeError(f"rot90: expected two axes of a tensor of rank 2 or more, got {axes} of {format_shape(tensor.shape)}")
+        raise ShapeError(f"rot90: expected two axes of at least two, got {axes} of {format_shape(tensor.shape)}")
     first, second = axes_of(axes, rank, "rot90")
     turns = k % 4
     if turns == 2:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dims import Dim, Shape, Size, equal, product
+from ..core.dims import Dim, Shape, equal, product
 from ..core.emitter import Emitter, Value
 from ..core.errors import ShapeError, format_shape
 from ..core.primitive import Primitive
-from ..core.spec import TensorSpec, as_shape, normalize_axes
+from ..core.spec import TensorSpec, as_shape
 from ..core.tensor import Tensor
 from .convert import convert_to_tensor
 from .convert import shape as shape_of
@@ -112,7 +112,7 @@ broadcast_to_primitive = Primitive(
 )
 
 
-def broadcast_to(x: Any, shape: Sequence[Size]) -> Tensor:
+def broadcast_to(x: Any, shape: Any) -> Tensor:
     """Repeat along axes of size 1 and new leading axes until the shape is reached (ONNX: Expand).
 
     >>> import sardonyx as sx
@@ -197,8 +197,6 @@ def sum_to(x: Any, shape: Shape) -> Tensor:
     if own == tuple(shape):
         return x
     extra = len(own) - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        i + extra for i, size in enumerate(shape) if size == 1 and own[i + extra] != 1
-    )
+    axes = tuple(range(extra)) + tuple(i + extra for i, size in enumerate(shape) if size == 1 and own[i + extra] != 1)
     reduced = sum_axes(x, axes, keepdims=extra == 0) if axes else x
     return reshape(reduced, shape)

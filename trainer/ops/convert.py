@@ -63,7 +63,8 @@ def scalar(value: bool | int | float, dtype: np.dtype) -> Tensor:
 def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None) -> Tensor:
     """A tensor of anything array-like: arrays, numbers, nested lists, variables, symbolic sizes, tensors themselves.
 
-    Python floats become the default float, Python integers int32, as in Keras. Raises `DtypeError` for what is no array of numbers.
+    Python floats become the default float, Python integers int32, as in Keras.
+    Raises `DtypeError` for what is no array of numbers.
 
     >>> import sardonyx as sx
     >>> sx.ops.convert_to_tensor([1, 2, 3]).dtype.name
@@ -211,6 +212,12 @@ def apply_float(primitive: Primitive, x: Any) -> Any:
     if type(x) is Tensor and x.array is not None and x.array.dtype.kind in "fc":
         return primitive.apply_arrays((x.array,), (x,), {})
     return primitive(to_float(x))
+
+
+def as_number(x: Any) -> Any:
+    """The operand with booleans as int32."""
+    tensor = x if isinstance(x, (Tensor, Variable)) else convert_to_tensor(x)
+    return cast(tensor, "int32") if tensor.dtype.kind == "b" else tensor
 
 
 def promote_all(*values: Any) -> list[Any]:

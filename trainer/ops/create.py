@@ -28,9 +28,7 @@ def _constant_run(*, shape: Shape, value: Any, dtype: np.dtype) -> np.ndarray:
 
 
 def _constant_lower(emit: Emitter, *, shape: Shape, value: Any, dtype: np.dtype) -> Value:
-    return emit(
-        "ConstantOfShape", emit.shape(shape), value=np.asarray([value], dtype), spec=TensorSpec(shape, dtype)
-    )
+    return emit("ConstantOfShape", emit.shape(shape), value=np.asarray([value], dtype), spec=TensorSpec(shape, dtype))
 
 
 constant_of_shape = Primitive(

@@ -175,9 +175,10 @@ scatter_add_primitive = Primitive(
 
 
 def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
-    """For each place of `indices` the element of `x` there, its position along the axis replaced (ONNX: GatherElements).
+    """For each place of `indices` the element of `x` there, its position along the axis replaced.
 
-    The other axes broadcast. With `axis=None` both are flattened. Raises `ShapeError` when ranks differ.
+    ONNX: GatherElements. The other axes broadcast. With `axis=None` both are flattened.
+    Raises `ShapeError` when ranks differ.
 
     >>> import sardonyx as sx
     >>> sx.ops.take_along_axis([[3, 1, 2]], [[1, 2, 0]], axis=1).numpy().tolist()
@@ -195,7 +196,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
             f"and {format_shape(places.shape)}"
         )
     place = axis_of(axis, rank, "take_along_axis")
-    sides = [s.shape[:place] + (1,) + s.shape[place + 1 :] for s in (tensor, places)]
+    sides = [(*s.shape[:place], 1, *s.shape[place + 1 :]) for s in (tensor, places)]
     common = broadcast_shapes(*sides)
     tensor, places = (
         broadcast_to(s, (*common[:place], s.shape[place], *common[place + 1 :])) for s in (tensor, places)

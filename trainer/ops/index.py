@@ -98,7 +98,7 @@ def _item(part: Any, x: Tensor, axis: int) -> Any:
             )
         return position
     if isinstance(part, (bool, np.bool_)):
-        raise DtypeError(f"get_item: {part} is no index; a boolean mask must have the shape of the axes that it selects")
+        raise DtypeError(f"get_item: {part} is no index; a boolean mask has the shape of the axes that it selects")
     empty = isinstance(part, list) and not part
     tensor = part if isinstance(part, Tensor) else convert_to_tensor(np.zeros(0, np.int32) if empty else part)
     if tensor.dtype.kind not in "iub":
@@ -110,7 +110,7 @@ def _item(part: Any, x: Tensor, axis: int) -> Any:
 
 
 def _slice_item(part: slice, x: Tensor, axis: int) -> tuple[Any, Any, Any]:
-    start, stop, step = (_bound(b, name) for b, name in ((part.start, "start"), (part.stop, "stop"), (part.step, "step")))
+    start, stop, step = _bound(part.start, "start"), _bound(part.stop, "stop"), _bound(part.step, "step")
     if isinstance(step, Dim):
         raise ShapeError(f"get_item: the step of a slice must be a number, got the symbolic size {step}")
     if step == 0:

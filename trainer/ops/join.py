@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -168,7 +169,7 @@ def _sizes_between(size: Size, positions: list[Any], name: str) -> tuple[Size, .
     else:
         ends = [p + size if isinstance(p, int) and p < 0 else p for p in positions]
     edges = [0, *ends, size]
-    sizes = tuple(after - before for before, after in zip(edges, edges[1:], strict=False))
+    sizes = tuple(after - before for before, after in pairwise(edges))
     if any(isinstance(s, int) and s < 0 for s in sizes):
         raise ShapeError(f"{name}: positions {positions} do not ascend within an axis of size {size}")
     return sizes
@@ -219,7 +220,7 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Tensor]:
     place = axis_of(axis, len(tensor.shape), "unstack")
     size = tensor.shape[place]
     if not isinstance(size, int):
-        raise ShapeError(f"unstack: axis {place} of {format_shape(tensor.shape)} has no fixed size; fix it in the Input")
+        raise ShapeError(f"unstack: axis {place} of {format_shape(tensor.shape)} has no fixed size; fix it in Input")
     if num is not None and num != size:
         raise ShapeError(f"unstack: num is {num} but axis {place} of {format_shape(tensor.shape)} has size {size}")
     return list(unstack_primitive(tensor, axis=place)) if size else []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ..core.dims import dim, fresh, product
+from ..core.dims import Shape, dim, fresh, product
 from ..core.emitter import Emitter, Value
 from ..core.errors import DtypeError, ShapeError, format_shape
 from ..core.primitive import Primitive
@@ -41,6 +42,7 @@ nonzero_primitive = Primitive(
     infer=_nonzero_infer,
     lower=_nonzero_lower,
     residuals="none",
+    tags={"makes_sizes": True},
 )
 
 
@@ -67,7 +69,13 @@ def _check(x: TensorSpec, mask: TensorSpec, axis: int) -> None:
     if mask.dtype != BOOL:
         raise DtypeError(f"expected a boolean mask, got {mask.dtype.name}")
     if mask.rank != 1 or axis >= x.rank or not same_shape(mask.shape, x.shape[axis : axis + 1]):
-        raise ShapeError(f"a mask of shape {format_shape(mask.shape)} does not fit axis {axis} of {format_shape(x.shape)}")
+        raise _misfit(x.shape, mask.shape, axis)
+
+
+def _misfit(shape: Shape, mask: Shape, axis: int) -> ShapeError:
+    return ShapeError(
+        f"a boolean mask of shape {format_shape(mask)} does not fit axis {axis} and following of {format_shape(shape)}"
+    )
 
 
 def _compress_infer(x: TensorSpec, mask: TensorSpec, *, axis: int, count: str | None) -> TensorSpec:
@@ -78,7 +86,7 @@ def _compress_infer(x: TensorSpec, mask: TensorSpec, *, axis: int, count: str | 
 
 def _compress_run(x: np.ndarray, mask: np.ndarray, *, axis: int, count: str | None) -> np.ndarray:
     if mask.shape != x.shape[axis : axis + 1]:
-        raise ShapeError(f"a mask of shape {format_shape(mask.shape)} does not fit axis {axis} of {format_shape(x.shape)}")
+        raise _misfit(x.shape, mask.shape, axis)
     return x.compress(mask, axis)
 
 
@@ -114,6 +122,7 @@ compress_primitive = Primitive(
     lower=_compress_lower,
     vjp=(lambda g, out, x, mask, *, axis, count: spread_primitive(g, mask, axis=axis, count=count), None),
     residuals="inputs",
+    tags={"makes_sizes": True},
 )
 
 spread_primitive = Primitive(
@@ -121,9 +130,13 @@ spread_primitive = Primitive(
     run=_spread_run,
     infer=_spread_infer,
     lower=_spread_lower,
-    vjp=(lambda g, out, x, mask, *, axis, count: compress_primitive(g, mask, axis=axis, count=count), None),
+    vjp=(lambda g, out, x, mask, *, axis, count: _compress_again(g, mask, axis=axis, count=count), None),
     residuals="inputs",
 )
+
+
+_compress_again = replace(compress_primitive, tags={})
+"""The same where the number of elements is known already, from the first time."""
 
 
 def compress(x: Tensor, mask: Tensor, axis: int) -> Tensor:
@@ -131,10 +144,7 @@ def compress(x: Tensor, mask: Tensor, axis: int) -> Tensor:
     rank = len(mask.shape)
     covered = x.shape[axis : axis + rank]
     if not rank or not same_shape(mask.shape, covered):
-        raise ShapeError(
-            f"get_item: a boolean mask of shape {format_shape(mask.shape)} does not fit axis {axis} and following "
-            f"of {format_shape(x.shape)}"
-        )
+        raise ShapeError(f"get_item: {_misfit(x.shape, mask.shape, axis)}")
     if rank > 1:
         x = reshape(x, (*x.shape[:axis], product(covered), *x.shape[axis + rank :]))
         mask = reshape(mask, (-1,))

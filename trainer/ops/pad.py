@@ -37,7 +37,8 @@ def _check_reflection(shape: Shape, widths: Widths) -> None:
         least = size if isinstance(size, int) else bounds(size)[1]
         if least is not None and any(isinstance(width, int) and width and width >= least for width in ends):
             raise ShapeError(
-                f"mode 'reflect' can mirror at most {least - 1} elements of axis {axis} of {format_shape(shape)}, got {ends}"
+                f"mode 'reflect' can mirror at most {least - 1} elements of axis {axis} of {format_shape(shape)}, "
+                f"got {ends}"
             )
 
 
@@ -156,9 +157,8 @@ def _widths(given: Any, shape: Shape) -> Widths:
         pairs = [(given[0], given[0]) if not isinstance(given[0], (list, tuple)) else tuple(given[0])] * rank
     else:
         pairs = [tuple(pair) if isinstance(pair, (list, tuple)) else () for pair in given]
-    bad = len(pairs) != rank or any(len(pair) not in (1, 2) for pair in pairs)
-    if bad:
-        raise ShapeError(f"pad: expected pad_width as (before, after) for each axis of {format_shape(shape)}, got {given}")
+    if len(pairs) != rank or any(len(pair) not in (1, 2) for pair in pairs):
+        raise ShapeError(f"pad: expected (before, after) for each axis of {format_shape(shape)}, got {given}")
     whole = tuple((pair[0], pair[-1]) for pair in pairs)
     if any(isinstance(w, float) or (isinstance(w, int) and w < 0) for pair in whole for w in pair):
         raise ShapeError(f"pad: pad_width must hold whole numbers >= 0, got {given}")

@@ -46,7 +46,7 @@ def _sides(pattern: str, rank: int) -> tuple[list[Group], list[Group]]:
         raise ValueError(f"rearrange: a pattern has one '->', got {pattern!r}")
     left, right = (_groups(side, pattern) for side in sides)
     rest = [f"...{i}" for i in range(rank - sum(group != ["..."] for group in left))]
-    if ["..."] not in left and rest or len(left) - (["..."] in left) > rank:
+    if (["..."] not in left and rest) or len(left) - (["..."] in left) > rank:
         raise ShapeError(f"rearrange: {pattern!r} does not fit a tensor with {rank} axes")
     return _without_ellipsis(left, rest), _without_ellipsis(right, rest)
 
@@ -57,7 +57,7 @@ def _without_ellipsis(groups: list[Group], rest: list[str]) -> list[Group]:
         if group == ["..."]:
             found += [[name] for name in rest]
         else:
-            found.append([part for name in group for part in (rest if name == "..." else [name])])
+            found.append([part for name in group for part in (rest if name == "(...)" else [name])])
     return found
 
 
@@ -77,7 +77,7 @@ def _groups(side: str, pattern: str) -> list[Group]:
             if inside:
                 groups.append([])
         elif inside:
-            groups[-1] += [] if token == "1" else [token]
+            groups[-1] += [] if token == "1" else ["(...)" if token == "..." else token]
         else:
             groups.append([] if token == "1" else [token])
     names = [name for group in groups for name in group]
@@ -102,5 +102,5 @@ def _sizes_of(shape: Shape, groups: list[Group], lengths: dict[str, Any], patter
                 f"rearrange: axis of size {size} of {format_shape(shape)} does not divide into {group} "
                 f"with {lengths or 'no sizes given'}"
             )
-        sizes.update({name: lengths[name] if name in lengths else rest for name in group})
+        sizes.update({name: lengths.get(name, rest) for name in group})
     return sizes

@@ -17,7 +17,6 @@ from . import accumulate
 from .arithmetic import add, divide, multiply
 from .broadcast import as_sizes
 from .comparison import equal as equal_to
-from .comparison import logical_and, not_equal
 from .convert import cast, convert_to_tensor
 from .create import ones, zeros
 from .gather import check_updates, gather_nd_primitive, scatter_add_primitive
@@ -39,9 +38,7 @@ def scatter(indices: Any, values: Any, shape: Sequence[Any]) -> Tensor:
     >>> sx.ops.scatter([[0], [2], [0]], [1.0, 2.0, 3.0], (4,)).tolist()
     [4.0, 0.0, 2.0, 0.0]
     """
-    return scatter_add_primitive(
-        convert_to_tensor(indices), convert_to_tensor(values), shape=as_shape(as_sizes(shape))
-    )
+    return scatter_add_primitive(convert_to_tensor(indices), convert_to_tensor(values), shape=as_shape(as_sizes(shape)))
 
 
 def _update_infer(x: TensorSpec, indices: TensorSpec, updates: TensorSpec, *, reduction: str | None) -> TensorSpec:
@@ -61,7 +58,9 @@ def _update_lower(emit: Emitter, x: Value, indices: Value, updates: Value, *, re
     return emit("ScatterND", x, emit.cast(indices, INT64), updates, reduction=reduction)
 
 
-def _update_vjp_x(g: Tensor, out: Tensor, x: Tensor, indices: Tensor, updates: Tensor, *, reduction: str | None) -> Tensor:
+def _update_vjp_x(
+    g: Tensor, out: Tensor, x: Tensor, indices: Tensor, updates: Tensor, *, reduction: str | None
+) -> Tensor:
     if reduction is None:
         blank = zeros(updates.shape, g.dtype)
         return scatter_update_primitive(g, indices, blank, reduction=None)
@@ -140,9 +139,8 @@ def _check_part(x: TensorSpec, starts: TensorSpec, sizes: Shape) -> None:
             f"expected {x.rank} integer start indices for {format_shape(x.shape)}, got "
             f"{starts.dtype.name} of shape {format_shape(starts.shape)}"
         )
-    if len(sizes) != x.rank or any(
-        isinstance(part, int) and isinstance(size, int) and part > size for part, size in zip(sizes, x.shape, strict=False)
-    ):
+    numbers = [(a, b) for a, b in zip(sizes, x.shape, strict=False) if isinstance(a, int) and isinstance(b, int)]
+    if len(sizes) != x.rank or any(part > size for part, size in numbers):
         raise ShapeError(f"a part of shape {format_shape(sizes)} does not fit into {format_shape(x.shape)}")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.dims import Shape
 from ..core.errors import DtypeError, ShapeError, SymbolicValueError, format_shape
 from ..core.spec import same_shape
 from ..core.tensor import Tensor
@@ -18,7 +19,7 @@ from .shape import expand_dims
 __all__ = ["segment_max", "segment_min", "segment_prod", "segment_sum"]
 
 
-def _prepared(name: str, data: Any, segment_ids: Any, num_segments: int | None) -> tuple[Tensor, Tensor, tuple[Any, ...]]:
+def _prepared(name: str, data: Any, segment_ids: Any, num_segments: int | None) -> tuple[Tensor, Tensor, Shape]:
     values, ids = convert_to_tensor(data), convert_to_tensor(segment_ids)
     if ids.dtype.kind not in "iu":
         raise DtypeError(f"{name}: expected integer segment ids, got {ids.dtype.name}")

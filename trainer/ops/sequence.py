@@ -123,9 +123,7 @@ def logspace(
     return result if dtype is None else cast(result, dtype)
 
 
-def geomspace(
-    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
-) -> Tensor:
+def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Tensor:
     """`num` numbers from `start` to `stop` of which each is a constant multiple of the one before.
 
     Both ends have one sign and are not 0. Raises `ValueError` where that can be seen to fail.

@@ -41,12 +41,23 @@ def extent(size: Size, item: Slice) -> Extent:
         positions = range(size)[slice(start, stop, step)]
         return Extent(positions.start, len(positions), step)
     if step > 0:
-        first = 0 if start is None else maximum(_position(size, start), 0)
-        end = size if stop is None else minimum(_position(size, stop), size)
-        return Extent(first, maximum(ceil_divide(end - first, step), 0), step)
-    first = size - 1 if start is None else minimum(_position(size, start), size - 1)
-    end = -1 if stop is None else maximum(_position(size, stop), -1)
-    return Extent(first, maximum(ceil_divide(first - end, -step), 0), step)
+        first = 0 if start is None else _at_least(_position(size, start), 0)
+        end = size if stop is None else _at_most(_position(size, stop), size)
+        return Extent(first, _at_least(ceil_divide(end - first, step), 0), step)
+    first = size - 1 if start is None else _at_most(_position(size, start), size - 1)
+    end = -1 if stop is None else _at_least(_position(size, stop), -1)
+    return Extent(first, _at_least(ceil_divide(first - end, -step), 0), step)
+
+
+def _at_least(size: Size, least: Size) -> Size:
+    """The greater of both; a size that is never less for axes that hold something stays as it is."""
+    known = bounds(size - least)[0]
+    return size if known is not None and known >= 0 else maximum(size, least)
+
+
+def _at_most(size: Size, most: Size) -> Size:
+    known = bounds(size - most)[1]
+    return size if known is not None and known <= 0 else minimum(size, most)
 
 
 def _position(size: Size, bound: Size) -> Size:
@@ -55,7 +66,7 @@ def _position(size: Size, bound: Size) -> Size:
 
 
 def symbolic_bound(bound: Any, size: Size) -> Any:
-    """A symbolic bound of a slice as a position: one that is always negative counts from the end, else 0 is the least."""
+    """A symbolic bound of a slice as a position: always negative ones count from the end, for others 0 is the least."""
     if not isinstance(bound, Dim):
         return bound
     least, most = bounds(bound)
@@ -184,7 +195,7 @@ def _place_lower(emit: Emitter, g: Value, *, items: Items, shape: Shape) -> Valu
     g = _reverse(emit, g, [axis for axis, part in enumerate(extents) if part.step < 0])
     before, after = [], []
     for axis, (first, count, step) in enumerate(extents):
-        span = maximum((count - 1) * abs(step) + 1, 0)
+        span = _at_least((count - 1) * abs(step) + 1, 0)
         if abs(step) > 1:
             g = _dilate(emit, g, axis, abs(step), span)
         before.append(first if step > 0 else first - (count - 1) * -step)
