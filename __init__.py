@@ -1,15 +1,49 @@
 """Sardonyx: write a neural network in the style that fits; it is always a graph, trained on NumPy, shipped as ONNX."""
 
-from .trainer import ops
+import sys
+
+from .builder import layers
+from .builder.functional import Functional
+from .builder.input import Input
+from .builder.input_spec import InputSpec
+from .builder.layer import Layer
+from .builder.model import Model
+from .builder.sequential import Sequential
+from .trainer import activations, callbacks, constraints, initializers, losses, metrics, ops, optimizers, regularizers
+from .trainer.callbacks import Callback
 from .trainer.core import tree
 from .trainer.core.primitive import Primitive
 from .trainer.core.spec import TensorSpec
 from .trainer.core.tensor import Tensor
 from .trainer.core.trace import trace
 from .trainer.core.variable import Variable
+from .trainer.data import datasets
 from .trainer.gradient import GradientTape, grad, value_and_grad
 from .trainer.gradient_control import function_vjp as function_vjp
+from .trainer.initializers import Initializer
+from .trainer.losses import Loss
+from .trainer.metrics import Metric
 from .trainer.ops import random
+from .trainer.ops.seed import SeedGenerator
+from .trainer.optimizers import Optimizer
+from .trainer.regularizers import Regularizer
 from .version import __version__
 
-__all__ = ["GradientTape", "Primitive", "Tensor", "TensorSpec", "Variable", "__version__", "grad", "ops", "random", "trace", "tree", "value_and_grad"]
+KerasTensor = Tensor
+"""Keras's name for a symbolic tensor; here one class serves both kinds."""
+
+for _name, _module in {
+    "activations": activations, "callbacks": callbacks, "constraints": constraints, "datasets": datasets,
+    "initializers": initializers, "layers": layers, "losses": losses, "metrics": metrics, "ops": ops,
+    "optimizers": optimizers, "optimizers.schedules": optimizers.schedules, "random": random, "regularizers": regularizers,
+    "tree": tree,
+}.items():  # fmt: skip
+    # `from sardonyx.layers import Dense` works as with Keras, though the module lives in a room of its own
+    sys.modules[f"{__name__}.{_name}"] = _module
+
+__all__ = [
+    "Callback", "Functional", "GradientTape", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss",
+    "Metric", "Model", "Optimizer", "Primitive", "Regularizer", "SeedGenerator", "Sequential", "Tensor", "TensorSpec",
+    "Variable", "__version__", "activations", "callbacks", "constraints", "datasets", "grad", "initializers", "layers",
+    "losses", "metrics", "ops", "optimizers", "random", "regularizers", "trace", "tree", "value_and_grad",
+]  # fmt: skip

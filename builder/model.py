@@ -15,6 +15,7 @@ from ..trainer.core.variable import Variable
 from .call import CallContext, LayerCall, contexts
 from .input import InputLayer
 from .layer import Layer, is_shape, map_shapes
+from .matching import match_inputs
 from .model_training import ModelTraining
 from .plan import Plan
 from .signature import call_signature
@@ -148,10 +149,7 @@ class Model(ModelTraining, Layer):
         """The computation: the plan of a functional model; a subclass writes its own."""
         if self._plan is None:
             raise NotImplementedError(f"model '{self.name}': class {type(self).__name__} does not define call()")
-        return self._plan.run(self._match_inputs(inputs, mask))
-
-    def _match_inputs(self, inputs: Any, mask: Any) -> list[Any]:
-        raise NotImplementedError
+        return self._plan.run(match_inputs(self._plan, inputs, mask))
 
     def child_layers(self) -> list[Layer]:
         """Direct sub-layers: those of the plan in order of use, then any others held in attributes."""

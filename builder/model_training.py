@@ -1,7 +1,245 @@
-"""What a model delegates: training to the loop, files to the exporters."""
+"""What a model delegates to the training loop: a few lines each."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
+from ..trainer import optimizers
+from ..trainer.core import tree
+from ..trainer.loop import steps, training
+from ..trainer.loop.compiled import CompiledLoss, CompiledMetrics, names_of_outputs
+from ..trainer.metrics import Mean, Metric
+from ..trainer.ops import convert_to_tensor, shape
+from .prediction import DEFAULT_STEP, prediction_step
+from .tracking import owned
+
 
 class ModelTraining:
-    """compile, fit, evaluate, predict, export and save, each a few lines that call what does the work."""
+    """compile, fit, evaluate, predict and the steps they are made of; subclasses may override any step."""
+
+    name: str
+    optimizer: Any = None
+    stop_training: bool = False
+    history: Any = None
+    _compile_arguments: dict[str, Any] | None = None
+    _compiled_loss: CompiledLoss | None = None
+    _compiled_metrics: CompiledMetrics | None = None
+    _loss_tracker: Any = None
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Choose optimizer, losses and metrics: names, objects or functions; one for all outputs, a list, or by output name.
+
+        Raises `ValueError` for unknown names, with the closest known ones, before any data is touched.
+
+        >>> import sardonyx as sx
+        >>> model = sx.Sequential([sx.Input((4,)), sx.layers.Dense(2)])
+        >>> model.compile("adam", "mse", metrics=["mae"])
+        """
+        self.optimizer = optimizers.get(optimizer)
+        self._compiled_loss = CompiledLoss(loss, loss_weights)
+        self._compiled_metrics = CompiledMetrics(metrics, weighted_metrics, loss)
+        self._loss_tracker = Mean(name="loss")
+        self._compile_arguments = {
+            "optimizer": self.optimizer, "loss": loss, "loss_weights": loss_weights, "metrics": metrics,
+            "weighted_metrics": weighted_metrics, "run_eagerly": run_eagerly, "jit_compile": jit_compile,
+        }  # fmt: skip
+        known = self._known_output_names()
+        self._compiled_loss.build(known) if known is not None else self._compiled_loss.check()
+        self._compiled_metrics.check(known)
+
+    def _known_output_names(self) -> list[str] | None:
+        """Output names, if the model's graph is known already."""
+        has_plan = getattr(self, "_plan", None) is not None
+        return self.output_names if has_plan else None  # type: ignore[attr-defined]
+
+    @property
+    def compiled(self) -> bool:
+        """Whether `compile` has been called."""
+        return self._compile_arguments is not None
+
+    @property
+    def metrics(self) -> list[Any]:
+        """Loss tracker, metrics of `compile`, and metrics held in attributes."""
+        found = [] if self._loss_tracker is None or self._loss_is_custom() else [self._loss_tracker]
+        if self._compiled_loss is not None:
+            found += self._compiled_loss.trackers
+        if self._compiled_metrics is not None:
+            found += self._compiled_metrics.metrics
+        return list({id(m): m for m in [*found, *owned(self, Metric)]}.values())
+
+    def _loss_is_custom(self) -> bool:
+        return type(self).train_step is not ModelTraining.train_step and self._compiled_loss is None
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of the metrics."""
+        return [m.name for m in self.metrics]
+
+    def reset_metrics(self) -> None:
+        """Start all metrics anew."""
+        for metric in self.metrics:
+            metric.reset_state()
+
+    def _ready(self, y_pred: Any) -> CompiledLoss:
+        """The compiled losses, matched to the outputs."""
+        if self._compiled_loss is None:
+            raise ValueError(f"model '{self.name}' is not compiled: call compile(optimizer, loss) first")
+        if not self._compiled_loss.built:
+            self._compiled_loss.build(names_of_outputs(y_pred, None))
+        return self._compiled_loss
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """The scalar to minimise: losses of the outputs, `add_loss` terms and regularizers; to be overridden at will."""
+        loss = self._ready(y_pred)(y, y_pred, sample_weight) if y is not None else None
+        for extra in self.losses:  # type: ignore[attr-defined]
+            loss = extra if loss is None else loss + extra
+        if loss is None:
+            raise ValueError(
+                f"model '{self.name}': there is nothing to minimise: no loss was given to compile() for the targets, and no "
+                "layer called add_loss()"
+            )
+        if self._loss_tracker is not None:
+            count = shape(tree.flatten(y_pred if y_pred is not None else x)[0])[0]
+            self._loss_tracker.update_state(loss, sample_weight=count)
+        return convert_to_tensor(loss)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Take a batch into the metrics; returns the running values by name."""
+        if self._compiled_metrics is not None and y is not None:
+            if not self._compiled_metrics.built:
+                self._compiled_metrics.build(self._ready(y_pred).names, y, y_pred)
+            self._compiled_metrics.update_state(y, y_pred, sample_weight)
+        return self.get_metrics_result()
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Running values of loss and metrics by name."""
+        results: dict[str, Any] = {}
+        named = {} if self._compiled_metrics is None else self._compiled_metrics.results()
+        compiled = [] if self._compiled_metrics is None else self._compiled_metrics.metrics
+        for metric in self.metrics:
+            if not any(metric is m for m in compiled):
+                value = metric.result()
+                results.update(value if isinstance(value, dict) else {metric.name: value})
+        return {**results, **named}
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One update from a batch (x, y, sample_weight); returns what to log. Override for training of your own."""
+        return steps.train_step(self, data)  # type: ignore[arg-type]
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """One batch of evaluation; returns what to log."""
+        return steps.test_step(self, data)  # type: ignore[arg-type]
+
+    def predict_step(self, data: Any) -> Any:
+        """Predictions for one batch."""
+        return steps.predict_step(self, data)  # type: ignore[arg-type]
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool | str = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+    ) -> Any:
+        """Train for some epochs; returns a History with the results of each.
+
+        `x`: arrays (or a list or dictionary of them) with targets `y`; or a generator, DataLoader or any iterable of
+        batches `(x, y)` or `(x, y, sample_weight)`; or a dataset with a length.
+
+        >>> import numpy as np, sardonyx as sx
+        >>> model = sx.Sequential([sx.Input((1,)), sx.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> history = model.fit(np.ones((8, 1)), np.ones((8, 1)), epochs=3, verbose=0)
+        >>> len(history.history["loss"])
+        3
+        """
+        self._require_compiled("fit")
+        return training.fit(
+            self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight,
+            sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size, validation_freq,
+        )  # fmt: skip
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Loss and metrics on data, in inference mode: a number, a list, or a dictionary with `return_dict`."""
+        self._require_compiled("evaluate")
+        return training.evaluate(self, x, y, batch_size, verbose, sample_weight, steps, callbacks, return_dict)
+
+    def _require_compiled(self, what: str) -> None:
+        if not self.compiled and type(self).train_step is ModelTraining.train_step:
+            raise ValueError(f"model '{self.name}' is not compiled: call compile(optimizer, loss) before {what}()")
+
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """One update from one batch; returns loss and metrics as running values."""
+        self._require_compiled("train_on_batch")
+        return training.on_batch(self, self.train_step, x, y, sample_weight, class_weight, return_dict)
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """Loss and metrics of one batch."""
+        self._require_compiled("test_on_batch")
+        return training.on_batch(self, self.test_step, x, y, sample_weight, None, return_dict)
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+        runtime: str = "auto",
+        device: str = "auto",
+        providers: list[str] | None = None,
+    ) -> Any:
+        """Outputs for all samples, as NumPy arrays in the structure of the model's output.
+
+        runtime: "onnxruntime" (the default where the model can be exported), or "numpy"
+        device: "auto", "cpu" or "cuda"; a GPU that is asked for and missing is an error
+        """
+        step = prediction_step(self, runtime, device, providers)
+        return training.predict(self, x, batch_size, verbose, steps, callbacks, step)
+
+    def predict_on_batch(self, x: Any, runtime: str = "auto") -> Any:
+        """Outputs for one batch."""
+        return tree.map_structure(np.asarray, prediction_step(self, runtime, "auto", None)((x,)))
+
+
+DEFAULT_STEP["predict_step"] = ModelTraining.predict_step

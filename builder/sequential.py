@@ -7,9 +7,9 @@ from typing import Any
 
 from ..trainer.core.spec import TensorSpec
 from ..trainer.core.tensor import Tensor
-from .functional import match_inputs
 from .input import InputLayer
 from .layer import Layer
+from .matching import match_inputs
 from .model import Model
 from .model_config import sequential_config, sequential_from_config
 
@@ -99,7 +99,7 @@ class Sequential(Model):
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Call the layers in order."""
         if self._plan is not None:
-            return self._plan.run(match_inputs(self, inputs, mask))
+            return self._plan.run(match_inputs(self._plan, inputs, mask))
         x = inputs
         for layer in self._stack:
             x = layer(x)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..trainer.core.graph import Graph
+from ..trainer.core.variable import Variable
 from .runtime import session
 from .serialize import model_proto
 from .writer import lower_graph
@@ -22,11 +23,12 @@ def to_onnx(
     output_names: Sequence[str] | None = None,
     opset: int = DEFAULT_OPSET,
     metadata: dict[str, str] | None = None,
+    weight_names: Mapping[Variable, str] | None = None,
 ) -> Any:
     """The ONNX model (protobuf) of a graph."""
     inputs = list(input_names or [x.name or f"input_{i}" for i, x in enumerate(graph.inputs)])
     outputs = list(output_names or [f"output_{i}" for i in range(len(graph.results))])
-    return model_proto(lower_graph(graph, inputs, outputs, opset), opset, metadata)
+    return model_proto(lower_graph(graph, inputs, outputs, opset, weight_names=weight_names), opset, metadata)
 
 
 def run_graph(graph: Graph, *values: Any, opset: int = DEFAULT_OPSET) -> list[np.ndarray]:

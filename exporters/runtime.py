@@ -9,7 +9,7 @@ from .lazy import LazyModule
 onnxruntime: Any = LazyModule("onnxruntime")
 
 
-def session(model: bytes | str, providers: list[str] | None = None, optimize: bool = True, threads: int = 0) -> Any:
+def session(model: bytes | str, providers: list[str] | None = None, optimize: bool = True, threads: int = 0, device: str = "auto") -> Any:
     """An onnxruntime session for a serialized model or a file."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ class Writer:
         self.sources = SizeSources(parent.sources if parent else None)
         self.sizes: dict[Size, Value] = {}
         self.node: Node | None = None
+        self.weight_names: Mapping[Variable, str] = {}
 
     @property
     def root(self) -> Writer:
@@ -199,7 +201,7 @@ class Writer:
     def weight(self, variable: Variable) -> Value:
         """The initializer of a variable."""
         if variable not in self.variables:
-            name = self.root.unique(variable.path or variable.name)
+            name = self.root.unique(self.root.weight_names.get(variable, variable.path))
             self.root.onnx.initializers[name] = variable.array
             self.root.onnx.specs[name] = TensorSpec(variable.shape, variable.dtype)
             self.variables[variable] = name
@@ -257,10 +259,16 @@ class Writer:
 
 
 def lower_graph(
-    graph: Graph, input_names: list[str], output_names: list[str], opset: int, name: str = "sardonyx"
+    graph: Graph,
+    input_names: list[str],
+    output_names: list[str],
+    opset: int,
+    name: str = "sardonyx",
+    weight_names: Mapping[Variable, str] | None = None,
 ) -> OnnxGraph:
-    """Lower a whole graph; inputs and outputs get the given names."""
+    """Lower a whole graph; inputs, outputs and weights get the given names."""
     writer = Writer(name, opset)
+    writer.weight_names = weight_names or {}
     for tensor, input_name in zip(graph.inputs, input_names, strict=True):
         writer.input(tensor, input_name)
     writer.lower(graph.nodes)

@@ -12,6 +12,8 @@ from ..core import tree
 from .outputs import by_output, flatten_outputs, match_targets, names_of_outputs
 
 Given = Any
+SHORTHANDS = ("accuracy", "acc", "crossentropy", "ce")
+"""Metric names whose meaning depends on targets and predictions."""
 
 
 class CompiledLoss:
@@ -38,6 +40,11 @@ class CompiledLoss:
         counted = [name for name, loss in zip(self.names, self.losses, strict=True) if loss is not None]
         self.trackers = [metric_functions.Mean(name=f"{name}_loss") for name in counted] if len(counted) > 1 else []
         self.built = True
+
+    def check(self) -> None:
+        """Look all names up, so that a wrong one is told before training."""
+        for entry in tree.flatten(self.given):
+            loss_functions.get(entry)
 
     def __call__(self, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The weighted sum of the losses of all outputs; None when there is no loss."""
@@ -82,6 +89,15 @@ class CompiledMetrics:
         self.names: list[str] = []
         self.entries: list[tuple[int, bool, str, Any]] = []
         self.built = False
+
+    def check(self, names: Sequence[str] | None) -> None:
+        """Look all names up, so that a wrong one is told before training."""
+        for given in self.given:
+            if names is not None:
+                by_output(given, names, "metrics", many=True)
+            for entry in tree.flatten(given):
+                if entry is not None and not (isinstance(entry, str) and entry.lower() in SHORTHANDS):
+                    metric_functions.get(entry)
 
     def build(self, names: Sequence[str], y: Any, y_pred: Any) -> None:
         """Match metrics to outputs; "accuracy" becomes the one that fits targets and predictions."""
@@ -131,7 +147,7 @@ class CompiledMetrics:
 
 def make_metric(entry: Any, target: Any, prediction: Any, loss: Any) -> Any:
     """A metric object from a name, object, or function of (y_true, y_pred)."""
-    if isinstance(entry, str) and entry.lower() in ("accuracy", "acc", "crossentropy", "ce"):
+    if isinstance(entry, str) and entry.lower() in SHORTHANDS:
         y_shape = ops.shape(target) if target is not None else ops.shape(prediction)
         resolved = metric_functions.resolve_accuracy(entry, y_shape, ops.shape(prediction), loss)
         return resolved if isinstance(resolved, metric_functions.Metric) else metric_functions.MeanMetricWrapper(

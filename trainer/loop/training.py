@@ -10,7 +10,7 @@ import numpy as np
 from ..callbacks import CallbackList
 from ..core import tree
 from ..data.sources import class_weighted, make_source, train_validation_split
-from ..data.structure import unpack_x_y_sample_weight
+from ..data.structure import as_array, check_same_length, unpack_x_y_sample_weight
 from .steps import as_numbers
 
 
@@ -205,3 +205,19 @@ def predict(
         return first
     joined = [np.concatenate(parts) for parts in zip(*[tree.flatten(c) for c in collected], strict=True)]
     return tree.pack_sequence_as(first, joined)
+
+
+def on_batch(
+    model: Any, step: Callable[[Any], Any], x: Any, y: Any, sample_weight: Any, class_weight: Any, return_dict: bool
+) -> Any:
+    """One step on one batch; returns loss and metrics as a list, a number or a dictionary."""
+    samples = check_same_length(x=tree.map_structure(lambda a: as_array(a, "x"), x))
+    source = make_source(x, y, sample_weight, batch_size=samples)
+    if class_weight is not None:
+        source = class_weighted(source, class_weight)
+    batch = next(iter(source.epoch()))
+    logs = as_numbers(step(batch if isinstance(batch, tuple) else (batch,)))
+    if return_dict:
+        return logs
+    values = list(logs.values())
+    return values[0] if len(values) == 1 else values

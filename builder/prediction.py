@@ -1,0 +1,58 @@
+"""Which engine predicts: onnxruntime where the model can be exported, NumPy otherwise or on request."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from ..trainer.core.tensor import Tensor
+from ..trainer.data.structure import unpack_x_y_sample_weight
+from .inference import InferenceSession
+from .matching import match_inputs
+
+RUNTIMES = ("auto", "onnxruntime", "numpy")
+
+
+def prediction_step(model: Any, runtime: str, device: str, providers: list[str] | None) -> Callable[[Any], Any]:
+    """A function from a batch to predictions; raises `ValueError` for a runtime that does not exist.
+
+    With "auto", a model that cannot be exported predicts on NumPy, after one warning that says why.
+    """
+    if runtime not in RUNTIMES:
+        raise ValueError(f"predict: runtime must be one of {', '.join(map(repr, RUNTIMES))}; got {runtime!r}")
+    own_step = model.predict_step
+    is_default = getattr(type(own_step.__self__), "predict_step", None) is DEFAULT_STEP.get("predict_step")
+    if runtime == "numpy" or not is_default:
+        return own_step
+
+    def step(data: Any) -> Any:
+        x, _, _ = unpack_x_y_sample_weight(data)
+        if not model.built:
+            return own_step(data)
+        try:
+            running = inference_session(model, device, providers)
+        except NotImplementedError as error:
+            if runtime == "onnxruntime":
+                raise
+            if not model._sessions.get("warned"):
+                model._sessions["warned"] = True
+                warnings.warn(f"model '{model.name}' predicts on NumPy: {error}", stacklevel=2)
+            return own_step(data)
+        return running([v.array if isinstance(v, Tensor) else v for v in match_inputs(model.plan, x, None)])
+
+    return step
+
+
+DEFAULT_STEP: dict[str, Any] = {}
+"""The library's own `predict_step`: a model that overrides it is run as it is written."""
+
+
+def inference_session(model: Any, device: str = "auto", providers: list[str] | None = None) -> InferenceSession:
+    """The cached session of a model for a device, up to date with its weights."""
+    key = (device, tuple(providers or ()))
+    running = model._sessions.get(key)
+    if running is None:
+        running = model._sessions[key] = InferenceSession(model, device, providers)
+    running.refresh()
+    return running
