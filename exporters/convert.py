@@ -9,6 +9,7 @@ import numpy as np
 
 from ..trainer.core.graph import Graph
 from ..trainer.core.variable import Variable
+from ..trainer.core.variable import Variable
 from .runtime import session
 from .serialize import model_proto
 from .writer import lower_graph

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..trainer.core.spec import TensorSpec
+
+
+class Step(NamedTuple):
+    """One invertible change of an array: `transpose` (axes), `reshape` (shape), `take` (axis, a permutation of it),
+    `extend` (axis, elements put before, elements put after); with the shape that the array had before it."""
+
+    kind: str
+    values: tuple[int, ...]
+    before: tuple[int, ...]
+
+
+class Origin(NamedTuple):
+    """How an initializer comes from a variable: by invertible steps, or (`None`) so that it cannot be undone."""
+
+    variable: str
+    steps: tuple[Step, ...] | None = ()
 
 
 @dataclass(slots=True)
@@ -38,6 +54,7 @@ class OnnxGraph:
     outputs: list[str] = field(default_factory=list)
     initializers: dict[str, np.ndarray] = field(default_factory=dict)
     specs: dict[str, TensorSpec] = field(default_factory=dict)
+    origins: dict[str, Origin] = field(default_factory=dict)
 
     def producers(self) -> dict[str, OnnxNode]:
         """The node that makes each value."""

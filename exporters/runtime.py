@@ -2,18 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .lazy import LazyModule
 
 onnxruntime: Any = LazyModule("onnxruntime")
 
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+DEVICES = ("auto", "cpu", "cuda")
 
-def session(model: bytes | str, providers: list[str] | None = None, optimize: bool = True, threads: int = 0, device: str = "auto") -> Any:
-    """An onnxruntime session for a serialized model or a file."""
+
+def session(
+    model: bytes | str,
+    providers: Sequence[Any] | None = None,
+    optimize: bool = True,
+    threads: int = 0,
+    device: str = "auto",
+) -> Any:
+    """An onnxruntime session for a serialized model or a file.
+
+    `device="auto"` takes a GPU where onnxruntime can use one, `"cuda"` demands it; `providers` (onnxruntime's own names,
+    or pairs of name and options) decides instead of `device`. `threads` of one operator; 0 leaves it to onnxruntime.
+    Raises `ValueError` for an unknown device or provider, `RuntimeError` where a demanded GPU is not to be had.
+    """
+    wanted = _providers(device, providers)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
     if not optimize:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(model, options, providers=providers or ["CPUExecutionProvider"])
+    running = onnxruntime.InferenceSession(model, options, providers=wanted)
+    if device == "cuda" and providers is None and CUDA not in running.get_providers():
+        raise RuntimeError(_no_gpu("onnxruntime has the CUDA provider, but could not start it (driver, CUDA or cuDNN)"))
+    return running
+
+
+def session_device(running: Any) -> str:
+    """Where a session runs: "cuda" or "cpu"."""
+    return "cuda" if CUDA in running.get_providers() else "cpu"
+
+
+def _providers(device: str, providers: Sequence[Any] | None) -> list[Any]:
+    if device not in DEVICES:
+        raise ValueError(f"device: expected one of {', '.join(map(repr, DEVICES))}, got {device!r}")
+    available = onnxruntime.get_available_providers()
+    if providers is not None:
+        unknown = [p for p in providers if (p if isinstance(p, str) else p[0]) not in available]
+        if unknown:
+            raise ValueError(f"providers: {unknown[0]!r} is not in the installed onnxruntime; it has {', '.join(available)}")
+        return list(providers)
+    if device == "cuda" and CUDA not in available:
+        raise RuntimeError(_no_gpu(f"the installed onnxruntime has only {', '.join(available)}"))
+    return [CUDA, CPU] if device != "cpu" and CUDA in available else [CPU]
+
+
+def _no_gpu(reason: str) -> str:
+    return (
+        f'device="cuda": the model cannot run on a GPU here: {reason}. Install GPU support with '
+        '`pip install "sardonyx[gpu]"`, or use device="auto" to run where it is possible.'
+    )

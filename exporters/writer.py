@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..trainer.core.graph import Graph, Node
 from ..trainer.core.spec import TensorSpec
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.variable import Variable
-from .ir import OnnxGraph, OnnxNode
+from .ir import OnnxGraph, OnnxNode, Origin
 from .sizes import SizeSources
 
 INT64 = np.dtype(np.int64)
@@ -26,8 +27,11 @@ class Writer:
     Values carry the scope of the layer call that made them; initializers the path of their variable.
     """
 
-    def __init__(self, name: str, opset: int, parent: Writer | None = None) -> None:
+    def __init__(
+        self, name: str, opset: int, parent: Writer | None = None, weight_names: Mapping[Variable, str] | None = None
+    ) -> None:
         self.opset = opset
+        self.weight_names = dict(weight_names or {})
         self.onnx = OnnxGraph(name)
         self.parent = parent
         self.taken: set[str] = parent.taken if parent else set()
