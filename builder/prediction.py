@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from ..exporters.runtime import session
 from ..trainer.core.tensor import Tensor
 from ..trainer.data.structure import unpack_x_y_sample_weight
 from .inference import InferenceSession
@@ -56,3 +57,9 @@ def inference_session(model: Any, device: str = "auto", providers: list[str] | N
         running = model._sessions[key] = InferenceSession(model, device, providers)
     running.refresh()
     return running
+
+
+def run_file(path: Any, *inputs: Any, device: str = "auto") -> list[Any]:
+    """Run an ONNX file in onnxruntime: outputs, as arrays, for inputs in the order of the file's."""
+    running = session(str(path), device=device)
+    return running.run(None, {x.name: value for x, value in zip(running.get_inputs(), inputs, strict=True)})

@@ -34,6 +34,7 @@ LAZY_PACKAGES: dict[str, tuple[str, ...]] = {
     "onnxruntime": ("exporters/runtime.py",),
     "PIL": ("",),
     "safetensors": ("",),
+    "threadpoolctl": ("",),
 }
 LAZY_MODULE = "exporters.lazy"  # stands for onnx until it is used, so it stays behind the same door
 CODE_LOADERS = ("pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve")

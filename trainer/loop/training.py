@@ -11,6 +11,7 @@ from ..callbacks import CallbackList
 from ..core import tree
 from ..data.sources import class_weighted, make_source, train_validation_split
 from ..data.structure import as_array, check_same_length, unpack_x_y_sample_weight
+from ..threads import limited_threads
 from .steps import as_numbers
 
 
@@ -102,9 +103,18 @@ def fit(
         steps=batches.steps,
     )  # fmt: skip
     model.stop_training = False
+    with limited_threads():
+        run_epochs(model, range(initial_epoch, epochs), batches, validation, validation_freq, listeners)
+    return model.history
+
+
+def run_epochs(
+    model: Any, epochs: range, batches: Batches, validation: Batches | None, validation_freq: Any, listeners: Any
+) -> None:
+    """Train epoch by epoch, validating where it is due."""
     listeners.on_train_begin()
     logs: dict[str, Any] = {}
-    for epoch in range(initial_epoch, epochs):
+    for epoch in epochs:
         model.reset_metrics()
         listeners.on_epoch_begin(epoch)
         logs = run_batches(model.train_step, batches, listeners, "train", model)
@@ -114,8 +124,9 @@ def fit(
         listeners.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
+    if model.optimizer is not None:
+        model.optimizer.finalize_variable_values(model.trainable_variables)
     listeners.on_train_end(logs)
-    return model.history
 
 
 def _due(frequency: Any, epoch: int) -> bool:
@@ -170,7 +181,8 @@ def evaluate(
     listeners = CallbackList.of(
         callbacks, add_history=False, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=1, steps=batches.steps
     )
-    logs = evaluate_batches(model, batches, listeners)
+    with limited_threads():
+        logs = evaluate_batches(model, batches, listeners)
     if return_dict:
         return logs
     values = list(logs.values())
