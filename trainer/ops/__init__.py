@@ -4,6 +4,7 @@ from ..core.operators import FUNCTIONS
 from .activation import *
 from .arithmetic import *
 from .arrange import *
+from .attention import *
 from .bitwise import *
 from .broadcast import *
 from .comparison import *
@@ -12,10 +13,13 @@ from .convert import *
 from .convolution import *
 from .counting import *
 from .create import *
+from .crossentropy import *
+from .ctc import *
 from .cumulative import *
 from .custom import *
 from .diagonal import *
 from .division import *
+from .einsum import *
 from .elementwise import *
 from .encoding import *
 from .gather import *
@@ -30,6 +34,7 @@ from .normalization import *
 from .pad import *
 from .pooling import *
 from .power import *
+from .products import *
 from .rearrange import *
 from .rectifier import *
 from .recurrent import *

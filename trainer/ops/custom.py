@@ -49,7 +49,8 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
     """A function that states its own gradient: `f(*tensors)` returns `(result, gradient)`.
 
     `gradient` is called with the gradient of each result and returns one gradient per tensor argument. It may be
-    differentiated in turn. Keras name: `ops.custom_gradient`. Variables that `f` reads from outside get no gradient through it.
+    differentiated in turn. Variables that `f` reads from outside get no
+    gradient through it. Keras name: `ops.custom_gradient`.
 
     >>> import sardonyx as sx
     >>> @sx.ops.custom_gradient

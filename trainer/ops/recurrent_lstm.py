@@ -205,7 +205,7 @@ def _vjp_training(gradients: Any, outputs: Any, inputs: Any, needed: Any) -> lis
 
 
 def _vjp_gradient(gradients: Sequence[Tensor], outputs: Any, inputs: Any, needed: Any) -> list[Tensor | None]:
-    """Second order: the gradient as operations of gradients and inputs; what was kept from forwards follows from them."""
+    """Second order: the gradient as operations of gradients and inputs; what was kept forwards follows from them."""
     return vjp_of_gradient(lstm_sequence, 3, gradients, inputs)
 
 

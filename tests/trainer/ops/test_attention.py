@@ -1,0 +1,96 @@
+"""Dot-product attention against its formula, alone and in the forms that ONNX has for it."""
+
+import numpy as np
+import pytest
+from op_cases import case, check_case, generated
+
+import sardonyx as sx
+from sardonyx import ops
+from sardonyx.exporters.convert import run_graph, to_onnx
+
+B, T, S, N, H = 3, 5, 4, 2, 6
+GENERATOR = np.random.default_rng(9)
+MASK = GENERATOR.random((B, 1, T, S)) > 0.4
+BIAS = GENERATOR.standard_normal((N, T, S))
+
+
+def attention(mask=None, scale=None, causal=False, cap=None):
+    def function(query, key, value, bias=None):
+        return ops.dot_product_attention(
+            query, key, value, bias=bias, mask=mask, scale=scale, is_causal=causal, attn_logits_soft_cap=cap
+        )
+
+    def reference(query, key, value, bias=None):
+        groups = query.shape[2] // key.shape[2]
+        key, value = np.repeat(key, groups, 2), np.repeat(value, groups, 2)
+        scores = np.einsum("btnh,bsnh->bnts", query, key) * (1 / np.sqrt(query.shape[3]) if scale is None else scale)
+        scores = scores if cap is None else scores / (1 + abs(scores) / cap)
+        scores = scores if bias is None else scores + bias
+        if mask is not None:
+            scores = np.where(mask, scores, -1e30)
+        if causal:
+            scores = np.where(np.tri(query.shape[1], key.shape[1], dtype=bool), scores, -1e30)
+        weights = np.exp(scores - scores.max(-1, keepdims=True))
+        return np.einsum("bnts,bsnh->btnh", weights / weights.sum(-1, keepdims=True), value).astype(query.dtype)
+
+    return function, reference
+
+
+QUERY, KEY = (B, T, N, H), (B, S, N, H)
+CASES = [
+    case("plain", *attention(), QUERY, KEY, KEY),
+    case("value_depth", *attention(), QUERY, KEY, (B, S, N, 3)),
+    case("scale", *attention(scale=0.3), QUERY, KEY, KEY),
+    case("causal", *attention(causal=True), QUERY, KEY, KEY),
+    case("causal_square", *attention(causal=True), QUERY, QUERY, QUERY),
+    case("mask", *attention(MASK), QUERY, KEY, KEY, symbolic=False),
+    case("mask_of_times", *attention(MASK[0, 0]), QUERY, KEY, KEY),
+    case("bias", *attention(), QUERY, KEY, KEY, BIAS),
+    case("mask_bias_causal", *attention(MASK, causal=True), QUERY, KEY, KEY, BIAS, symbolic=False),
+    case("soft_cap", *attention(cap=2.0), QUERY, KEY, KEY),
+    case("shared_keys", *attention(), (B, T, 4, H), KEY, KEY),
+]
+
+
+@pytest.mark.parametrize(("item", "check"), generated(CASES))
+def test_attention(item, check):
+    check_case(item, check)
+
+
+@pytest.mark.parametrize(("opset", "operator"), [(21, "Softmax"), (23, "Attention")])
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("biased", [False, True])
+def test_the_operator_of_the_opset(opset, operator, causal, biased):
+    function, reference = attention(causal=causal)
+    shapes = [QUERY, KEY, KEY] + ([(B, N, T, S)] if biased else [])
+    values = [GENERATOR.standard_normal(shape).astype(np.float32) for shape in shapes]
+    graph = sx.trace(function, *[sx.TensorSpec(("batch", *shape[1:])) for shape in shapes])
+    kinds = [node.op_type for node in to_onnx(graph, opset=opset).graph.node]
+    assert ("Softmax" if causal and biased else operator) in kinds
+    (result,) = run_graph(graph, *values, opset=opset)
+    np.testing.assert_allclose(result, reference(*values), rtol=1e-5, atol=1e-5)
+
+
+def test_a_row_with_everything_masked_is_uniform():
+    values = [GENERATOR.standard_normal(shape).astype(np.float32) for shape in (QUERY, KEY, KEY)]
+    result = ops.dot_product_attention(*values, mask=np.zeros((B, 1, T, S), bool)).numpy()
+    np.testing.assert_allclose(result, np.broadcast_to(values[2].mean(1, keepdims=True), result.shape), atol=1e-6)
+
+
+ONES = np.ones((1, 2, 3, 4), np.float32)
+ERRORS = [
+    (lambda: ops.dot_product_attention(ONES[0], ONES, ONES), ValueError, "a query"),
+    (lambda: ops.dot_product_attention(ONES, ONES[..., :2], ONES), ValueError, "agree in batch and depth"),
+    (lambda: ops.dot_product_attention(ONES, ONES, ONES[:, :1]), ValueError, "agree in batch, time and heads"),
+    (lambda: ops.dot_product_attention(ONES, ONES[:, :, :2], ONES[:, :, :2]), ValueError, "multiple of the key's"),
+    (lambda: ops.dot_product_attention(*[ONES.astype(int)] * 3), TypeError, "floating-point query"),
+    (lambda: ops.dot_product_attention(ONES, ONES, ONES, flash_attention=True), ValueError, "GPU kernel"),
+    (lambda: ops.dot_product_attention(ONES, ONES, ONES, mask=np.ones((1, 1, 1, 2, 2))), ValueError, "a mask that broadcasts"),
+    (lambda: ops.dot_product_attention(ONES, ONES, ONES, bias=np.ones((5, 2))), ValueError, "a bias that broadcasts"),
+]
+
+
+@pytest.mark.parametrize(("call", "kind", "message"), ERRORS, ids=[e[2] for e in ERRORS])
+def test_errors_teach(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()
