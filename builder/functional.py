@@ -10,8 +10,10 @@ from ..trainer.core.tensor import Tensor
 from .matching import match_inputs
 from .model import FUNCTIONAL_CLASS, Model
 from .model_config import functional_config, functional_from_config
+from .model_registry import MODELS
 
 
+@MODELS.register()
 class Functional(Model):
     """A model from symbolic inputs to outputs, both of any structure (Keras name: `Model(inputs, outputs)`).
 

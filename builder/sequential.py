@@ -12,8 +12,10 @@ from .layer import Layer
 from .matching import match_inputs
 from .model import Model
 from .model_config import sequential_config, sequential_from_config
+from .model_registry import MODELS
 
 
+@MODELS.register()
 class Sequential(Model):
     """Layers, each called on the output of the one before.
 

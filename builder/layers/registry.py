@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ...trainer.registry import Registry
+from ..input import InputLayer
 from ..layer import Layer
 
 LAYERS = Registry("layer", "layers", Layer, functions=False)
+LAYERS.add(InputLayer)
 
 
 def get(identifier: Any) -> Any:
