@@ -58,7 +58,7 @@ class Primitive:
     tags: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, *inputs: Any, **attributes: Any) -> Any:
-        """Apply to tensors, variables or None (an absent optional input): eagerly, or as a node when any is symbolic."""
+        """Apply to tensors, variables or None (an input left out): eagerly, or as a node if any is symbolic."""
         arrays = []
         for x in inputs:
             if type(x) is Tensor and (array := x.array) is not None:

@@ -72,14 +72,13 @@ class Tape:
         tracked = self.tracked
         if tracked.isdisjoint(keys):
             return
-        output_keys = tuple([x.key or key_of(x) for x in outputs]) if len(outputs) > 1 else (key_of(outputs[0]),)
+        output_keys = tuple(map(key_of, outputs))
         tracked.update(output_keys)
         residuals = primitive.residuals
-        if residuals == "none" or residuals == "outputs":
-            inputs = tuple([x if x is None or x.array is None else stand_in(x.array) for x in inputs])
-        if residuals == "none" or residuals == "inputs":
-            outputs = tuple([x if x.array is None else stand_in(x.array) for x in outputs])
-        self.entries.append(new_entry(Entry, (primitive, keys, tuple(inputs), attributes, output_keys, outputs)))
+        if residuals in ("none", "outputs"):
+            inputs = tuple(map(spec_only, inputs))
+        kept = outputs if residuals in ("all", "outputs") else tuple(map(spec_only, outputs))
+        self.entries.append(new_entry(Entry, (primitive, keys, tuple(inputs), attributes, output_keys, kept)))
 
 
 get_key = operator.attrgetter("key")
@@ -87,8 +86,13 @@ new_entry = tuple.__new__
 _stand_ins: dict[tuple[tuple[int, ...], np.dtype], Tensor] = {}
 
 
-def stand_in(array: np.ndarray) -> Tensor:
-    """A tensor that knows shape and dtype of an array but does not keep it alive; one for all arrays of that kind."""
+def spec_only(tensor: Any) -> Any:
+    """A stand-in that knows shape and dtype but does not keep the array alive, one for all arrays of that kind.
+
+    Symbolic tensors hold no memory and stay themselves.
+    """
+    if tensor is None or (array := tensor.array) is None:
+        return tensor
     kind = (array.shape, array.dtype)
     try:
         return _stand_ins[kind]

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.emitter import Emitter, Value
 from ..core.tensor import Tensor
-from .convert import apply_float, apply_promoted, convert_to_tensor, promote, to_float
+from .convert import apply_float, apply_promoted, as_number, convert_to_tensor, promote, to_float
 from .lowering import boolean
 from .rules import binary, broadcasting_operator, infer_comparison, infer_float, unary
 
@@ -141,7 +141,7 @@ def reciprocal(x: Any) -> Tensor:
 
 def square(x: Any) -> Tensor:
     """`x * x` (ONNX: Mul)."""
-    return square_primitive(x)
+    return square_primitive(as_number(x))
 
 
 def absolute(x: Any) -> Tensor:

@@ -12,7 +12,7 @@ from ..core.errors import DtypeError
 from ..core.primitive import Primitive, unsupported_lowering
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
-from .convert import promote
+from .convert import as_number, promote
 from .lowering import BOOL
 from .rules import binary, infer_broadcast
 
@@ -78,6 +78,11 @@ gcd_primitive = binary("gcd", np.gcd, unsupported_lowering("gcd"), residuals="no
 lcm_primitive = binary("lcm", np.lcm, unsupported_lowering("lcm"), residuals="none", infer=_infer)
 
 
+def _integers(x: Any, y: Any) -> tuple[Any, Any]:
+    first, second = promote(x, y)
+    return as_number(first), as_number(second)
+
+
 def bitwise_and(x: Any, y: Any) -> Tensor:
     """Bits set in both integers (ONNX: BitwiseAnd).
 
@@ -113,7 +118,7 @@ def left_shift(x: Any, y: Any) -> Tensor:
     >>> int(sx.ops.left_shift(3, 2))
     12
     """
-    return left_shift_primitive(*promote(x, y))
+    return left_shift_primitive(*_integers(x, y))
 
 
 def right_shift(x: Any, y: Any) -> Tensor:
@@ -123,7 +128,7 @@ def right_shift(x: Any, y: Any) -> Tensor:
     >>> int(sx.ops.right_shift(-5, 1))
     -3
     """
-    return right_shift_primitive(*promote(x, y))
+    return right_shift_primitive(*_integers(x, y))
 
 
 bitwise_left_shift = left_shift

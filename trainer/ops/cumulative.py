@@ -13,9 +13,8 @@ from ..core.tensor import Tensor
 from .arithmetic import divide, multiply
 from .broadcast import reshape
 from .comparison import equal, isnan
-from .convert import cast, convert_to_tensor
+from .convert import as_number, cast, convert_to_tensor
 from .lowering import INT32, INT64, boolean, emit_reduce, in_dtypes
-from .reduce import as_accumulator
 from .rules import infer_same
 from .selection import gate, where
 from .shape import axis_of
@@ -83,7 +82,7 @@ cumprod_primitive = Primitive(
 
 
 def _prepared(name: str, x: Any, axis: int | None, dtype: Any) -> tuple[Tensor, int]:
-    tensor = as_accumulator(x) if dtype is None else convert_to_tensor(cast(x, dtype))
+    tensor = convert_to_tensor(as_number(x) if dtype is None else cast(x, dtype))
     if axis is None:
         return reshape(tensor, (-1,)), 0
     return tensor, axis_of(axis, len(tensor.shape), name)

@@ -10,7 +10,7 @@ from ..core.emitter import Emitter, Value
 from ..core.tensor import Tensor
 from .arithmetic import divide, multiply, negative
 from .comparison import equal
-from .convert import cast, promote, to_float
+from .convert import as_number, promote, to_float
 from .lowering import boolean
 from .rounding import floor, trunc
 from .rules import binary, infer_broadcast
@@ -55,7 +55,7 @@ fmod_primitive = binary(
 
 def _numbers(x1: Any, x2: Any) -> tuple[Any, Any]:
     x, y = promote(x1, x2)
-    return (x, y) if x.dtype.kind != "b" else (cast(x, "int32"), cast(y, "int32"))
+    return as_number(x), as_number(y)
 
 
 def floor_divide(x1: Any, x2: Any) -> Tensor:

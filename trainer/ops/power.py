@@ -10,7 +10,7 @@ from ..core.emitter import Emitter, Value
 from ..core.tensor import Tensor
 from .arithmetic import divide, multiply, square, square_primitive, subtract
 from .comparison import equal
-from .convert import apply_float, promote, to_float
+from .convert import apply_float, as_number, promote, to_float
 from .lowering import like
 from .rules import binary, infer_broadcast, infer_float, unary
 from .selection import where
@@ -98,9 +98,10 @@ def power(x1: Any, x2: Any) -> Tensor:
     [1.0, 4.0, 9.0]
     """
     if isinstance(x2, (int, float)) and x2 == 2:
-        x, _ = promote(x1, x2)
+        x, _ = promote(as_number(x1), x2)
         return square_primitive(x)
-    return power_primitive(*promote(x1, x2))
+    x, y = promote(x1, x2)
+    return power_primitive(as_number(x), as_number(y))
 
 
 def sqrt(x: Any) -> Tensor:

@@ -13,7 +13,7 @@ from ..core.tensor import Tensor
 from .arithmetic import absolute, add, multiply, square, subtract
 from .blocks import BLOCK, in_blocks, zeros_row
 from .comparison import greater, less, logical_not
-from .convert import apply_float, cast, convert_to_tensor, to_float
+from .convert import apply_float, as_number, cast, convert_to_tensor, to_float
 from .lowering import FLOAT32, INT32, float32_operator, in_dtypes
 from .rules import infer_float, infer_same
 from .selection import clip, gate, where
@@ -186,12 +186,12 @@ shrink_primitive = _bent(
 
 def relu(x: Any) -> Tensor:
     """`max(x, 0)`; its gradient at 0 is 0 (ONNX: Relu)."""
-    return relu_primitive(x)
+    return relu_primitive(as_number(x))
 
 
 def relu6(x: Any) -> Tensor:
     """`min(max(x, 0), 6)` (ONNX: Clip)."""
-    return clip(x, 0, 6)
+    return clip(to_float(x), 0.0, 6.0)
 
 
 def leaky_relu(x: Any, negative_slope: float = 0.2) -> Tensor:
@@ -231,7 +231,7 @@ hard_swish = hard_silu
 
 def hard_tanh(x: Any) -> Tensor:
     """`x` held between -1 and 1 (ONNX: Clip)."""
-    return clip(to_float(x), -1.0, 1.0)
+    return clip(x, -1, 1)
 
 
 def hard_shrink(x: Any, threshold: float = 0.5) -> Tensor:

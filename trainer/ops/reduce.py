@@ -275,8 +275,14 @@ def _full_of(x: Tensor, axis: Axis, keepdims: bool, value: Any) -> Tensor:
     return where(True, value, total)
 
 
-amax = max
-amin = min
+def amax(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest element over axes; ties share the gradient evenly (ONNX: ReduceMax)."""
+    return max(x, axis, keepdims)
+
+
+def amin(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The smallest element over axes; ties share the gradient evenly (ONNX: ReduceMin)."""
+    return min(x, axis, keepdims)
 
 
 def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:

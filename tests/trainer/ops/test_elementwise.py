@@ -189,3 +189,32 @@ CASES = generated([*ARITHMETIC, *SELECTION, *COMPARISON, *EXPONENTIAL, *TRIGONOM
 @pytest.mark.parametrize(("item", "check"), CASES)
 def test_case(item, check):
     check_case(item, check)
+
+
+UNARY = [
+    "absolute", "arccos", "arcsin", "arcsinh", "arctan", "arctanh", "cbrt", "ceil", "celu", "cos", "cosh", "cumsum",
+    "elu", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "floor", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu",
+    "hard_tanh", "isfinite", "isinf", "isneginf", "isnan", "isposinf", "leaky_relu", "log", "log10", "log1p", "log2",
+    "log_sigmoid", "logical_not", "max", "mean", "nan_to_num", "negative", "prod", "reciprocal", "relu", "relu6",
+    "round", "rsqrt", "selu", "sigmoid", "sign", "signbit", "silu", "sin", "sinc", "sinh", "soft_shrink", "softplus",
+    "softsign", "sparse_plus", "sparse_sigmoid", "sqrt", "square", "squareplus", "sum", "tan", "tanh", "tanh_shrink",
+    "trunc",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("name", UNARY)
+def test_number_and_vector_agree(name, dtype):
+    """NumPy makes scalars of arrays without axes, which kernels that work in place must not trip over."""
+    number = np.array(0.4, dtype)
+    alone, among = getattr(ops, name)(number), getattr(ops, name)(number.reshape(1))
+    assert alone.dtype == among.dtype
+    assert alone.dtype in (dtype, "bool")
+    np.testing.assert_array_equal(alone.numpy(), among.numpy()[0] if among.shape else among.numpy())
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero")
+@pytest.mark.parametrize("name", UNARY)
+def test_integers_become_numbers(name):
+    """Integers are taken by every operation; the result is a number, never an object array."""
+    assert getattr(ops, name)(np.array([1, 1], np.int32)).dtype.kind in "fib"
