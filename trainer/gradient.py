@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from . import ops
 from .core import tree
+from .core.dims import product
+from .core.errors import ShapeError, format_shape
 from .core.state import state
 from .core.tape import Entry, Tape, key_of
 from .core.tensor import Tensor
@@ -153,6 +157,49 @@ class GradientTape:
                 for group, source in zip(keys, tree.flatten(sources), strict=True)
             ]
         return tree.pack_sequence_as(sources, results)
+
+    def jacobian(self, target: Any, sources: Any, unconnected_gradients: str = "none") -> Any:
+        """Derivatives of every element of a tensor: for each source, shape `target.shape + source.shape`.
+
+        Raises `ShapeError` when the number of elements of the target is not known.
+
+        >>> import sardonyx as sx
+        >>> x = sx.Variable([1.0, 2.0])
+        >>> with sx.GradientTape() as tape:
+        ...     y = x * x
+        >>> tape.jacobian(y, x).numpy().tolist()
+        [[2.0, 0.0], [0.0, 4.0]]
+        """
+        total = product(target.shape)
+        if not isinstance(total, int):
+            raise ShapeError(
+                f"GradientTape.jacobian: the target's shape {format_shape(target.shape)} must be known; fix its sizes, or use "
+                "gradient() of a sum"
+            )
+        was_persistent, self.persistent = self.persistent, True
+        try:
+            rows = []
+            for i in range(total):
+                seed = np.zeros(total, target.dtype)
+                seed[i] = 1
+                rows.append(tree.flatten(self.gradient(target, sources, seed.reshape(target.shape), "zero")))
+        finally:
+            self.persistent = was_persistent
+        flat = tree.flatten(sources)
+        unconnected = self.gradient_is_missing(target, flat) if unconnected_gradients == "none" else [False] * len(flat)
+        results = [
+            None if missing else ops.reshape(ops.stack([row[k] for row in rows]), (*target.shape, *source.shape))
+            for k, (source, missing) in enumerate(zip(flat, unconnected, strict=True))
+        ]
+        return tree.pack_sequence_as(sources, results)
+
+    def gradient_is_missing(self, target: Tensor, sources: Sequence[Any]) -> list[bool]:
+        """For each source, whether the target does not depend on it."""
+        missing = []
+        for source in sources:
+            keys = set(self._keys(source))
+            missing.append(not keys or target.key not in reachable(self._tape.entries, keys))
+        return missing
 
     def _keys(self, source: Any) -> list[int]:
         if isinstance(source, Variable):
