@@ -62,8 +62,8 @@ def layer_normalization(
     gamma, beta: one element for each cell of the normalised axes; epsilon: added to the variance, 1e-7 by default.
 
     >>> import sardonyx as sx
-    >>> sx.ops.layer_normalization([[1.0, 2.0, 3.0]]).numpy().round(3).tolist()
-    [[-1.225, 0.0, 1.225]]
+    >>> sx.ops.layer_normalization([[1.0, 2.0, 3.0]]).numpy().round(3)
+    array([[-1.225,  0.   ,  1.225]], dtype=float32)
     """
     weights = {"gamma": gamma, "beta": beta}
     return _over_last(layer_normalization_primitive, "layer_normalization", to_float(x), axis, epsilon, weights)
@@ -75,8 +75,8 @@ def rms_normalization(x: Any, scale: Any = None, axis: Axis = -1, epsilon: float
     Source: Zhang and Sennrich, "Root Mean Square Layer Normalization" (2019).
 
     >>> import sardonyx as sx
-    >>> sx.ops.rms_normalization([[3.0, 4.0, 0.0, 0.0]]).numpy().round(3).tolist()
-    [[1.2, 1.6, 0.0, 0.0]]
+    >>> sx.ops.rms_normalization([[3.0, 4.0, 0.0, 0.0]]).numpy().round(3)
+    array([[1.2, 1.6, 0. , 0. ]], dtype=float32)
     """
     return _over_last(rms_normalization_primitive, "rms_normalization", to_float(x), axis, epsilon, {"scale": scale})
 
