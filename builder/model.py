@@ -16,12 +16,13 @@ from .call import CallContext, LayerCall, contexts
 from .input import InputLayer
 from .layer import Layer, is_shape, map_shapes
 from .matching import match_inputs
+from .model_files import ModelFiles
 from .model_training import ModelTraining
 from .plan import Plan
 from .signature import call_signature
 
 
-class Model(ModelTraining, Layer):
+class Model(ModelFiles, ModelTraining, Layer):
     """A network: layers put together by a subclass's `call`, by `Model(inputs, outputs)`, or by `Sequential`.
 
     After its first call, `build(input_shape)` or `trace(*signature)`, a subclassed model is a graph like any other:
