@@ -17,11 +17,13 @@ from .crossentropy import *
 from .ctc import *
 from .cumulative import *
 from .custom import *
+from .decomposition import *
 from .diagonal import *
 from .division import *
 from .einsum import *
 from .elementwise import *
 from .encoding import *
+from .factors import *
 from .gather import *
 from .identity import *
 from .image import *
@@ -30,6 +32,7 @@ from .join import *
 from .linalg import *
 from .masking import *
 from .nan_statistics import *
+from .norm import *
 from .normalization import *
 from .pad import *
 from .pooling import *

@@ -15,9 +15,11 @@ from ..core.tensor import Tensor
 from .broadcast import reshape, sum_axes
 from .convert import promote
 from .rules import broadcast_shapes
-from .shape import transpose
+from .shape import expand_dims, squeeze, transpose_primitive
 
 __all__ = ["matmul"]
+
+INT32 = np.dtype(np.int32)
 
 
 def _matmul_infer(x: TensorSpec, y: TensorSpec) -> TensorSpec:
@@ -26,9 +28,11 @@ def _matmul_infer(x: TensorSpec, y: TensorSpec) -> TensorSpec:
     if x.rank == 0 or y.rank == 0:
         raise ShapeError(f"expected at least one axis each, got {format_shape(x.shape)} and {format_shape(y.shape)}")
     inner_x, inner_y = x.shape[-1], y.shape[-2] if y.rank > 1 else y.shape[0]
-    if equal(inner_x, inner_y) is not True:
+    same = equal(inner_x, inner_y)
+    if same is not True:
         raise ShapeError(
-            f"inner sizes differ: {format_shape(x.shape)} @ {format_shape(y.shape)} has {inner_x} and {inner_y}"
+            f"inner sizes {'differ' if same is False else 'may differ'}: {format_shape(x.shape)} @ "
+            f"{format_shape(y.shape)} has {inner_x} and {inner_y}"
         )
     batch = broadcast_shapes(x.shape[:-2], y.shape[:-2])
     rows = x.shape[-2:-1]
@@ -37,30 +41,34 @@ def _matmul_infer(x: TensorSpec, y: TensorSpec) -> TensorSpec:
 
 
 def _matmul_lower(emit: Emitter, x: Value, y: Value) -> Value:
-    return emit("MatMul", x, y, spec=_matmul_infer(x.spec, y.spec))
+    spec = _matmul_infer(x.spec, y.spec)
+    if x.dtype.name in ("float16", "float32", "float64", "int32", "int64", "uint32", "uint64"):
+        return emit("MatMul", x, y, spec=spec)
+    product = emit("MatMul", emit.cast(x, INT32), emit.cast(y, INT32), spec=TensorSpec(spec.shape, INT32))
+    return emit.cast(product, spec.dtype)
 
 
-def _swap(x: Any) -> Tensor:
-    axes = list(range(len(x.shape)))
-    axes[-1], axes[-2] = axes[-2], axes[-1]
-    return transpose(x, tuple(axes))
+def swap_last(x: Any) -> Tensor:
+    """The last two axes exchanged."""
+    rank = len(x.shape)
+    return transpose_primitive(x, axes=(*range(rank - 2), rank - 1, rank - 2))
 
 
 def _as_matrices(g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Vectors as one-row or one-column matrices, and the gradient with them."""
     if len(x.shape) == 1:
-        x = reshape(x, (1, *x.shape))
-        g = reshape(g, (*g.shape[:-1], 1, g.shape[-1])) if len(y.shape) > 1 else reshape(g, (1,))
+        x = expand_dims(x, 0)
+        g = expand_dims(g, -2 if len(y.shape) > 1 else 0)
     if len(y.shape) == 1:
-        y = reshape(y, (*y.shape, 1))
-        g = reshape(g, (*g.shape, 1))
+        y = expand_dims(y, 1)
+        g = expand_dims(g, -1)
     return g, x, y
 
 
 def _matmul_vjp_x(g: Tensor, out: Tensor, x: Tensor, y: Tensor) -> Tensor:
     g, _, matrix = _as_matrices(g, x, y)
-    result = matmul(g, _swap(matrix))
-    return reshape(result, (*result.shape[:-2], result.shape[-1])) if len(x.shape) == 1 else result
+    result = matmul_primitive(g, swap_last(matrix))
+    return squeeze(result, -2) if len(x.shape) == 1 else result
 
 
 def _matmul_vjp_y(g: Tensor, out: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -69,15 +77,15 @@ def _matmul_vjp_y(g: Tensor, out: Tensor, x: Tensor, y: Tensor) -> Tensor:
         # one matrix shared by the batch: a single product over all rows instead of a product each and a sum
         matrix = reshape(matrix, (-1, matrix.shape[-1]))
         g = reshape(g, (-1, g.shape[-1]))
-    result = matmul(_swap(matrix), g)
-    if len(y.shape) == 1:
-        result = reshape(result, result.shape[:-1])
-        return sum_axes(result, tuple(range(len(result.shape) - 1)), False) if len(result.shape) > 1 else result
-    return result
+    result = matmul_primitive(swap_last(matrix), g)
+    if len(y.shape) > 1:
+        return result
+    result = squeeze(result, -1)
+    return sum_axes(result, tuple(range(len(result.shape) - 1)), False) if len(result.shape) > 1 else result
 
 
 def _matmul_run(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    if x.ndim > 2 and y.ndim == 2:
+    if x.ndim > 2 and y.ndim == 2 and x.size:
         # numpy multiplies a stack of matrices one by one; one large product is what BLAS is good at
         return (x.reshape(-1, x.shape[-1]) @ y).reshape(*x.shape[:-1], y.shape[-1])
     return x @ y
