@@ -75,7 +75,7 @@ class Optimizer:
         self._places: dict[Variable, int] = {}
         self._averages: list[Variable] = []
         self._accumulators: list[Variable] = []
-        self.iterations = self._track(Variable(0, dtype="int64", trainable=False, name="iteration"))
+        self._calls = self._track(Variable(0, dtype="int64", trainable=False, name="iteration"))
         self._set_learning_rate(learning_rate)
 
     def _set_learning_rate(self, value: Any) -> None:
@@ -99,7 +99,7 @@ class Optimizer:
     def learning_rate(self) -> Any:
         """The present learning rate, a scalar."""
         if isinstance(self._rate, LearningRateSchedule):
-            return self._rate(self.iterations.value)
+            return self._rate(self.iterations)
         return self._rate if isinstance(self._rate, Variable) else self._rate()
 
     @learning_rate.setter
@@ -113,6 +113,13 @@ class Optimizer:
             )
         else:
             self._set_learning_rate(value)
+
+    @property
+    def iterations(self) -> Any:
+        """Number of updates so far; with gradient accumulation, not every call is one."""
+        if self.gradient_accumulation_steps:
+            return ops.floor_divide(self._calls, self.gradient_accumulation_steps)
+        return self._calls
 
     @property
     def variables(self) -> list[Variable]:
@@ -130,7 +137,8 @@ class Optimizer:
         self, reference_variable: Variable, name: str | None = None, initializer: Any = "zeros"
     ) -> Variable:
         """A state variable of the shape of another, named after it."""
-        fill = 0.0 if initializer == "zeros" else 1.0 if initializer == "ones" else initializer
+        named = {"zeros": 0.0, "ones": 1.0}
+        fill = named.get(initializer, initializer) if isinstance(initializer, str) else initializer
         value = np.broadcast_to(np.asarray(fill, reference_variable.dtype), reference_variable.shape)
         state = Variable(value, dtype=reference_variable.dtype, trainable=False, name=name or "state")
         self._variables.append(state)
@@ -200,12 +208,12 @@ class Optimizer:
             self._accumulate_then_update(pairs)
         else:
             self._update(pairs)
-        self.iterations.assign(ops.add(self.iterations, 1))
+        self._calls.assign(ops.add(self._calls, 1))
 
     def _accumulate_then_update(self, pairs: list[tuple[Any, Variable]]) -> None:
         """Add gradients up; every so many calls, update by their mean."""
         steps = self.gradient_accumulation_steps or 1
-        due = (int(self.iterations.array) + 1) % steps == 0
+        due = (int(self._calls.array) + 1) % steps == 0
         totals = []
         for gradient, variable in pairs:
             accumulator = self._accumulators[self.place(variable)]

@@ -43,7 +43,7 @@ class MomentOptimizer(Optimizer):
 
     def step_number(self, variable: Variable) -> Tensor:
         """The number of this step, counted from 1."""
-        return ops.cast(self.iterations.read(), variable.dtype) + 1.0
+        return ops.cast(self.iterations, variable.dtype) + 1.0
 
 
 @OPTIMIZERS.register()
@@ -134,7 +134,7 @@ class Adamax(MomentOptimizer):
 
 @OPTIMIZERS.register()
 class Nadam(MomentOptimizer):
-    """Adam with Nesterov's momentum (Dozat, 2015), the momentum warmed up by the schedule `1 - 0.5 * 0.96 ** (t / 250)`."""
+    """Adam with Nesterov's momentum (Dozat, 2015), the momentum warmed up by the schedule `1 - 0.5 * 0.96 ** t`, as in Keras."""
 
     def build(self, variables: list[Variable]) -> None:
         """Make the moments and the product of momentum factors."""
@@ -144,9 +144,9 @@ class Nadam(MomentOptimizer):
 
     def update_all(self, gradients: list[Any], variables: list[Variable], rate: Any) -> None:
         """The product of momentum factors is the same for all variables, and updated once a step."""
-        t = ops.cast(self.iterations.read(), "float32") + 1.0
-        self._factor = self.beta_1 * (1.0 - 0.5 * ops.power(0.96, t * 0.004))
-        self._next_factor = self.beta_1 * (1.0 - 0.5 * ops.power(0.96, (t + 1.0) * 0.004))
+        t = ops.cast(self.iterations, "float32") + 1.0
+        self._factor = self.beta_1 * (1.0 - 0.5 * ops.power(0.96, t))
+        self._next_factor = self.beta_1 * (1.0 - 0.5 * ops.power(0.96, t + 1.0))
         self.product.assign(self.product.read() * self._factor)
         super().update_all(gradients, variables, rate)
 
