@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-BLOCK = 16384
+BLOCK = 32768
 
 
 def in_blocks(kernel: Callable[..., None], *arrays: np.ndarray) -> np.ndarray:
