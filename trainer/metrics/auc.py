@@ -89,7 +89,8 @@ class AUC(CurveMetric):
             )
         if self.multi_label and self.num_labels not in (None, 0, y_pred.shape[-1]):
             raise ShapeError(
-                f"{self.name}: num_labels is {self.num_labels}, got predictions {format_shape(y_pred.shape)}"
+                f"{self.name}: expected predictions of num_labels={self.num_labels} labels, "
+                f"got {format_shape(y_pred.shape)}"
             )
         if not self.built:
             self._build(y_pred.shape[-1:])

@@ -89,7 +89,7 @@ def count_answers(
         raise ShapeError(mismatch(name, y_true.shape, y_pred.shape, one_hot_hint(y_true.shape, y_pred.shape)))
     weight = None if sample_weight is None else _fit_weight(name, sample_weight, y_true)
     if top_k is not None:
-        y_pred = _keep_top_k(y_pred, top_k)
+        y_pred = _keep_top_k(name, y_pred, top_k)
     if class_id is not None:
         y_true, y_pred = _choose_class(name, y_true, class_id), _choose_class(name, y_pred, class_id)
     if weight is not None:
@@ -119,10 +119,22 @@ def _fit_weight(name: str, sample_weight: Any, y_true: Tensor) -> Tensor:
     return weight
 
 
-def _keep_top_k(y_pred: Tensor, k: int) -> Tensor:
+def _classes(name: str, y_pred: Tensor) -> int:
+    """The size of the last axis; raises `ShapeError` where it is not known."""
+    if not y_pred.shape or not isinstance(y_pred.shape[-1], int):
+        raise ShapeError(
+            f"{name}: expected predictions whose last axis has a known size, got {format_shape(y_pred.shape)}"
+        )
+    return y_pred.shape[-1]
+
+
+def _keep_top_k(name: str, y_pred: Tensor, k: int) -> Tensor:
     """Predictions with all but the k highest of each sample pressed below every threshold."""
+    classes = _classes(name, y_pred)
+    if not 1 <= k <= classes:
+        raise ValueError(f"{name}: top_k={k} needs at least that many classes, got {format_shape(y_pred.shape)}")
     _, best = ops.top_k(y_pred, k)
-    kept = ops.sum(ops.one_hot(best, y_pred.shape[-1], dtype=y_pred.dtype), axis=-2)
+    kept = ops.sum(ops.one_hot(best, classes, dtype=y_pred.dtype), axis=-2)
     return ops.add(ops.multiply(y_pred, kept), ops.multiply(LOWEST, ops.subtract(1.0, kept)))
 
 
@@ -157,7 +169,7 @@ def _count_at_many(
 ) -> Counts:
     """Each answer goes into the cell of its label and the number of thresholds it exceeds; sums from above follow."""
     places = len(thresholds) + 1
-    labels = passed.shape[-1] if multi_label else 1
+    labels = _classes("multi_label", passed) if multi_label else 1
     cells = ops.add(passed, ops.multiply(ops.cast(truth, "int32"), places))
     if multi_label:
         cells = ops.add(cells, np.arange(labels, dtype="int32") * (2 * places))

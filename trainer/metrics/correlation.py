@@ -40,7 +40,7 @@ def concordance_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
 
     >>> import sardonyx as sx
     >>> sx.metrics.concordance_correlation([[0.0, 1.0, 0.5]], [[0.1, 0.9, 1.0]]).numpy()
-    array([0.7368], dtype=float32)
+    array([0.7477], dtype=float32)
     """
     true, predicted, shift = _centred("concordance_correlation", y_true, y_pred, axis)
     spread = ops.mean(ops.square(true), axis=axis, keepdims=True)

@@ -18,7 +18,7 @@ class CurveMetric(Metric):
 
     direction = "up"
 
-    def add_counts(self, shape: Sequence[int]) -> None:
+    def add_counts(self, shape: Sequence[Any]) -> None:
         """The four counts as variables."""
         for name in NAMES:
             setattr(self, name, self.add_variable(shape, dtype=self.dtype, name=name))

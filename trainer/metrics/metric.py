@@ -58,7 +58,7 @@ class Metric:
 
     def add_variable(
         self,
-        shape: Sequence[int],
+        shape: Sequence[Any],
         initializer: Any = None,
         dtype: Any = None,
         aggregation: str = "sum",
@@ -79,7 +79,7 @@ class Metric:
         return made
 
     def add_weight(
-        self, shape: Sequence[int] = (), initializer: Any = None, dtype: Any = None, name: str | None = None
+        self, shape: Sequence[Any] = (), initializer: Any = None, dtype: Any = None, name: str | None = None
     ) -> Variable:
         """Another name for `add_variable`."""
         return self.add_variable(shape, initializer, dtype, name=name)
