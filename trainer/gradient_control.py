@@ -9,7 +9,7 @@ from .core.operators import FUNCTIONS
 from .core.tensor import Tensor
 from .gradient import GradientTape
 from .ops.bodies import replay
-from .ops.identity import pass_through
+from .ops.passing import pass_through
 
 __all__ = ["function_vjp", "graph_vjp"]
 

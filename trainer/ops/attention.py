@@ -18,8 +18,8 @@ from ..core.tensor import Tensor
 from .arithmetic import absolute, add, divide
 from .arrange import repeat
 from .broadcast import reshape
-from .comparison import greater_equal
-from .convert import cast, convert_to_tensor, promote_all
+from .comparison import greater_equal, logical_and
+from .convert import cast, promote_all
 from .linalg import matmul
 from .rules import broadcast_shapes
 from .selection import where
@@ -37,28 +37,30 @@ def lowest(dtype: Any) -> float:
     return float(-0.7 * np.finfo(dtype).max)
 
 
-def _infer(query: TensorSpec, key: TensorSpec, value: TensorSpec, bias: TensorSpec | None, *, scale: float,
-           causal: bool) -> TensorSpec:  # fmt: skip
+def _infer(
+    query: TensorSpec, key: TensorSpec, value: TensorSpec, bias: Any, mask: Any, *, scale: float, causal: bool
+) -> TensorSpec:
     return TensorSpec((*query.shape[:3], value.shape[3]), query.dtype)
 
 
-def _run(query: np.ndarray, key: np.ndarray, value: np.ndarray, bias: np.ndarray | None, *, scale: float,
-         causal: bool) -> np.ndarray:  # fmt: skip
+def _run(
+    query: np.ndarray, key: np.ndarray, value: np.ndarray, bias: Any, mask: Any, *, scale: float, causal: bool
+) -> np.ndarray:
     """Scores of one batch entry at a time: they stay in the cache from the first product to the second."""
     batch, steps, heads, _ = query.shape
-    result = np.empty((batch, steps, heads, value.shape[3]), query.dtype)
-    ceiling = None
+    dtype, seen = query.dtype, mask
+    result = np.empty((batch, steps, heads, value.shape[3]), dtype)
     if causal:
-        # as a minimum with a matrix: several times faster than assigning through a mask
-        limits = np.finfo(query.dtype)
-        ceiling = np.where(np.tri(steps, key.shape[1], dtype=bool), limits.max, query.dtype.type(lowest(query.dtype)))
-    shared = None if bias is None else np.broadcast_to(bias, (batch, *np.broadcast_shapes(bias.shape[-3:])))
+        earlier = np.tri(steps, key.shape[1], dtype=bool)[None, None]
+        seen = earlier if mask is None else mask & earlier
+    # as a minimum with a matrix: several times faster than assigning through a mask
+    ceiling = None if seen is None else np.where(seen, np.finfo(dtype).max, dtype.type(lowest(dtype)))
     for i in range(batch):
-        scores = np.matmul(query[i].transpose(1, 0, 2) * query.dtype.type(scale), key[i].transpose(1, 2, 0))
-        if shared is not None:
-            scores += shared[i]
+        scores = np.matmul(query[i].transpose(1, 0, 2) * dtype.type(scale), key[i].transpose(1, 2, 0))
+        if bias is not None:
+            scores += bias[i if len(bias) > 1 else 0]
         if ceiling is not None:
-            np.minimum(scores, ceiling, out=scores)
+            np.minimum(scores, ceiling[i if len(ceiling) > 1 else 0], out=scores)
         scores -= scores.max(axis=-1, keepdims=True)
         np.exp(scores, out=scores)
         scores /= scores.sum(axis=-1, keepdims=True)
@@ -67,7 +69,7 @@ def _run(query: np.ndarray, key: np.ndarray, value: np.ndarray, bias: np.ndarray
 
 
 def in_operations(
-    query: Any, key: Any, value: Any, bias: Any, scale: float, causal: bool, soft_cap: float | None = None
+    query: Any, key: Any, value: Any, bias: Any, mask: Any, scale: float, causal: bool, soft_cap: float | None = None
 ) -> Tensor:
     """Attention as products and a softmax."""
     scores = matmul(transpose(query, HEADS_FIRST) * scale, transpose(key, (0, 2, 3, 1)))
@@ -77,17 +79,20 @@ def in_operations(
         scores = add(scores, bias)
     if causal:
         rows, columns = arange(query.shape[1], dtype="int32"), arange(key.shape[1], dtype="int32")
-        scores = where(greater_equal(expand_dims(rows, -1), columns), scores, lowest(query.dtype))
+        earlier = greater_equal(expand_dims(rows, -1), columns)
+        mask = earlier if mask is None else logical_and(mask, earlier)
+    if mask is not None:
+        scores = where(mask, scores, lowest(query.dtype))
     return transpose(matmul(softmax(scores), transpose(value, HEADS_FIRST)), HEADS_FIRST)
 
 
 def _lower(
-    emit: Emitter, query: Value, key: Value, value: Value, bias: Value | None, *, scale: float, causal: bool
-) -> Value:
-    result = _infer(query.spec, key.spec, value.spec, None if bias is None else bias.spec, scale=scale, causal=causal)
-    # Attention hides what comes later with -inf; a row that a bias masks as well would come out differently
-    if emit.opset >= 23 and query.dtype == np.float32 and not (causal and bias is not None):
-        return _lower_fused(emit, query, key, value, bias, scale, causal, result)
+    emit: Emitter, query: Value, key: Value, value: Value, bias: Value | None, mask: Value | None, *, scale: float,
+    causal: bool,
+) -> Value:  # fmt: skip
+    # Attention hides what comes later with -inf; a row that is masked as a whole would come out as NaN
+    if emit.opset >= 23 and query.dtype == np.float32 and not (causal and mask is not None):
+        return _lower_fused(emit, query, key, value, bias, mask, scale, causal)
     scaled = emit("Mul", emit.transpose(query, HEADS_FIRST), emit.constant(np.array(scale, query.dtype)))
     batch, steps, heads, _ = query.shape
     spec = TensorSpec((batch, heads, steps, key.shape[1]), query.dtype)
@@ -97,36 +102,55 @@ def _lower(
     if causal:
         square = TensorSpec((steps, key.shape[1]), np.int64)
         ones = emit("ConstantOfShape", emit.shape(square.shape), value=np.ones(1, np.int64), spec=square)
-        seen = emit.cast(emit("Trilu", ones, upper=0), bool)
-        scores = emit("Where", seen, scores, emit.constant(np.array(lowest(query.dtype), query.dtype)), spec=spec)
+        earlier = emit.cast(emit("Trilu", ones, upper=0), bool)
+        both = None if mask is None else TensorSpec((*mask.shape[:2], *square.shape), bool)
+        mask = earlier if mask is None else emit("And", mask, earlier, spec=both)
+    if mask is not None:
+        scores = emit("Where", mask, scores, _low(emit, query.dtype), spec=spec)
     weights = emit("Softmax", scores, axis=3)
     out = TensorSpec((batch, heads, steps, value.shape[3]), query.dtype)
     return emit.transpose(emit("MatMul", weights, emit.transpose(value, HEADS_FIRST), spec=out), HEADS_FIRST)
 
 
-def _lower_fused(emit: Emitter, query: Value, key: Value, value: Value, bias: Value | None, scale: float,
-                 causal: bool, result: TensorSpec) -> Value:  # fmt: skip
+def _low(emit: Emitter, dtype: np.dtype) -> Value:
+    return emit.constant(np.array(lowest(dtype), dtype))
+
+
+def _lower_fused(
+    emit: Emitter, query: Value, key: Value, value: Value, bias: Value | None, mask: Value | None, scale: float,
+    causal: bool,
+) -> Value:  # fmt: skip
     """ONNX's Attention takes (batch, time, heads * depth): no transposition on either side."""
     merged = [emit.reshape(x, (x.shape[0], x.shape[1], x.shape[2] * x.shape[3])) for x in (query, key, value)]
-    spec = TensorSpec((*result.shape[:2], result.shape[2] * result.shape[3]), query.dtype)
+    if mask is not None:
+        # a finite bias, not a boolean mask: rows with everything masked stay uniform
+        added = emit.constant(np.array(0, query.dtype)) if bias is None else bias
+        shape = broadcast_shapes(mask.shape, added.shape)
+        bias = emit("Where", mask, added, _low(emit, query.dtype), spec=TensorSpec(shape, query.dtype))
+    times = (query.shape[1], key.shape[1])
+    if bias is not None and not same_shape(bias.shape[2:], times):
+        full = (*bias.shape[:2], *times)
+        bias = emit("Expand", bias, emit.shape(full), spec=TensorSpec(full, bias.dtype))
+    result = (*query.shape[:3], value.shape[3])
+    spec = TensorSpec((*result[:2], result[2] * result[3]), query.dtype)
     heads = query.shape[2]
     out = emit(
         "Attention", *merged, bias, is_causal=int(causal), scale=scale, q_num_heads=heads, kv_num_heads=heads, spec=spec
     )
-    return emit.reshape(out, result.shape)
+    return emit.reshape(out, result)
 
 
 def _vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any, *, scale: float, causal: bool) -> list[Tensor | None]:
     """For bodies that are differentiated after they were made; with a tape open, attention is made of operations."""
-    present = [i for i, x in enumerate(inputs) if x is not None]
+    present = [i for i, x in enumerate(inputs[:4]) if x is not None]
 
     def forwards(*tensors: Tensor) -> list[Tensor]:
         given = dict(zip(present, tensors, strict=True))
         query, key, value, bias = (given.get(i) for i in range(4))
-        return [in_operations(query, key, value, bias, scale, causal)]
+        return [in_operations(query, key, value, bias, inputs[4], scale, causal)]
 
     found = FUNCTIONS["function_vjp"](forwards, [inputs[i] for i in present], gradients, range(len(present)))
-    answer: list[Tensor | None] = [None] * 4
+    answer: list[Tensor | None] = [None] * 5
     for i, g in zip(present, found, strict=True):
         answer[i] = g
     return answer
@@ -158,17 +182,6 @@ def _check(query: Tensor, key: Tensor, value: Tensor) -> None:
         raise ShapeError(
             f"dot_product_attention: the query's heads must be a multiple of the key's, got {heads} and {shared}"
         )
-
-
-def _with_mask(bias: Any, mask: Any, query: Tensor, key: Tensor) -> Tensor | None:
-    """Bias and mask as one bias: what is masked is finitely low."""
-    dtype, scores = query.dtype, (query.shape[0], query.shape[2], query.shape[1], key.shape[1])
-    added = None if bias is None else _four_axes("bias", cast(bias, dtype), scores)
-    if mask is None:
-        return added
-    kept = _four_axes("mask", cast(mask, bool), scores)
-    zero, low = convert_to_tensor(0.0, dtype), convert_to_tensor(lowest(dtype), dtype)
-    return where(kept, zero if added is None else added, low)
 
 
 def _four_axes(name: str, x: Tensor, scores: Shape) -> Tensor:
@@ -209,7 +222,9 @@ def dot_product_attention(
     if groups > 1:
         k, v = repeat(k, groups, axis=2), repeat(v, groups, axis=2)
     factor = 1.0 / math.sqrt(q.shape[3]) if scale is None else float(scale)
-    both = _with_mask(bias, mask, q, k)
+    scores = (q.shape[0], q.shape[2], q.shape[1], k.shape[1])
+    added = None if bias is None else _four_axes("bias", cast(bias, q.dtype), scores)
+    seen = None if mask is None else _four_axes("mask", cast(mask, bool), scores)
     if state.tapes or attn_logits_soft_cap is not None:
-        return in_operations(q, k, v, both, factor, is_causal, attn_logits_soft_cap)
-    return attention_primitive(q, k, v, both, scale=factor, causal=is_causal)
+        return in_operations(q, k, v, added, seen, factor, is_causal, attn_logits_soft_cap)
+    return attention_primitive(q, k, v, added, seen, scale=factor, causal=is_causal)

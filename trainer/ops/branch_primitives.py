@@ -94,7 +94,7 @@ def choose(predicate: Tensor, then: Any, otherwise: Any) -> Any:
 def pack(structure: Any, values: Sequence[Tensor]) -> Any:
     """Tensors in the structure of a body's results; None stays where it was."""
     rest = iter(values)
-    return tree.map_structure(lambda leaf: None if leaf is None else next(rest), structure)
+    return tree.pack_sequence_as(structure, [None if leaf is None else next(rest) for leaf in tree.flatten(structure)])
 
 
 # `body` has inputs (carries, captured) and results (whether to go on, carries).

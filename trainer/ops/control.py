@@ -248,6 +248,8 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     if not branches:
         raise ValueError("switch: expected at least one branch, got none")
     number = _tensor(index)
+    if number.shape != ():
+        raise ShapeError(f"switch: expected a scalar index, got shape {format_shape(number.shape)}")
     if number.array is not None:
         return branches[min(max(int(number.array), 0), len(branches) - 1)](*operands)
 
