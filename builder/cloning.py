@@ -140,8 +140,9 @@ def replay(
     layer: CloneFunction,
     variable: Callable[[Variable], Variable],
     call: CallFunction | None = None,
+    records: bool = True,
 ) -> Any:
-    """The outputs of a plan on other inputs, with other layers and variables."""
+    """The outputs of a plan on other inputs, with other layers and variables; layers remember these calls if it `records`."""
     given = [x for x in inputs if x is not None]
     known: dict[int, Any] = {id(x): y for x, y in zip(plan.input_tensors, given, strict=True)}
     sizes = bind(plan.input_tensors, given)
@@ -155,7 +156,7 @@ def replay(
             return variable(x.symbol.variable)
         return known.get(id(x), x)
 
-    with Trace(records=True):
+    with Trace(records=records):
         for step in plan.steps:
             if isinstance(step, LayerCall):
                 run = layer(step.layer) if call is None else _bound(call, layer(step.layer))

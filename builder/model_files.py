@@ -7,6 +7,10 @@ from typing import Any
 
 from ..trainer.serialization import serialize_object
 from .cloning import copy_graph
+from .compile_config import compile_config, compile_from_config
+from .exporting import export_model
+from .saving import save_model
+from .weights_file import load_weights, save_weights
 
 
 class ModelFiles:
@@ -23,6 +27,75 @@ class ModelFiles:
         (None, 2)
         """
         return json.dumps(serialize_object(self), **kwargs)
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """The arguments of `compile` as JSON-able values; None before it. Raises `TypeError` for a lambda."""
+        return compile_config(self)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as `get_compile_config` described."""
+        compile_from_config(self, config)
+
+    def save(
+        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, include_optimizer: bool = True
+    ) -> None:
+        """Write the model to one .onnx file that onnxruntime runs and `models.load_model` opens to train on.
+
+        It carries architecture, weights, states of random generators, compile options and the optimizer's state (the
+        last two not without `include_optimizer`). The file appears whole or not at all.
+
+        Raises `ValueError` for another ending and for a model without weights yet, `TypeError` for a configuration that
+        JSON cannot hold, `FileExistsError` without `overwrite`, and `OSError`s for what cannot be written.
+
+        >>> import tempfile, pathlib, sardonyx as sx
+        >>> model = sx.Sequential([sx.Input((4,)), sx.layers.Dense(2)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(pathlib.Path(folder) / "m.onnx")
+        """
+        save_model(self, filepath, overwrite, zipped, include_optimizer)
+
+    def export(
+        self,
+        filepath: Any,
+        format: str = "onnx",
+        verbose: Any = None,
+        input_signature: Any = None,
+        opset: int | None = None,
+        **options: Any,
+    ) -> None:
+        """Write the inference graph to an .onnx file, without what training needs.
+
+        `input_signature` (a `TensorSpec`, or one for each input) fixes or frees sizes; `opset` is ONNX's version.
+        Raises `ValueError` for another format or ending, and `OSError`s for what cannot be written.
+
+        >>> import tempfile, pathlib, sardonyx as sx
+        >>> model = sx.Sequential([sx.Input((4,)), sx.layers.Dense(2)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.export(pathlib.Path(folder) / "m.onnx")
+        """
+        export_model(self, filepath, format, verbose, input_signature, opset, **options)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Write the weights to a .safetensors or .npz file, named as in `weight_names`.
+
+        Raises `ValueError` for another ending, `ImportError` without the package that .safetensors needs.
+
+        >>> import tempfile, pathlib, sardonyx as sx
+        >>> model = sx.Sequential([sx.Input((4,)), sx.layers.Dense(2)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save_weights(pathlib.Path(folder) / "w.npz")
+        ...     model.load_weights(pathlib.Path(folder) / "w.npz")
+        """
+        save_weights(self, filepath, overwrite)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
+        """Read the weights that `save_weights` wrote; all of them or, with an error, none.
+
+        With `skip_mismatch` those that fit are loaded and a warning names the others. Automatic names that differ in
+        their numbers only (`dense_7`, `dense_2`) are matched by place. Raises `ValueError` for missing, unexpected or
+        damaged weights, `ShapeError` for other shapes.
+        """
+        load_weights(self, filepath, skip_mismatch)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         twin = super().__deepcopy__(memo)  # type: ignore[misc]

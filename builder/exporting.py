@@ -1,0 +1,73 @@
+"""Inference graphs of models in plain ONNX files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..exporters import training_info
+from ..trainer.core import tree
+from ..trainer.core.spec import TensorSpec
+from ..trainer.core.trace import symbolic_input
+from .cloning import replay
+from .files import check_target, write_atomically
+from .inference import model_proto
+from .plan import Plan
+from .saving import ENDINGS, check_built, summary_properties
+
+
+def export_model(
+    model: Any,
+    filepath: Any,
+    format: str = "onnx",
+    verbose: Any = None,
+    input_signature: Any = None,
+    opset: int | None = None,
+    overwrite: bool = True,
+    **options: Any,
+) -> None:
+    """Write the inference graph of a model to an .onnx file; see `Model.export`."""
+    if format != "onnx":
+        raise ValueError(f"export: expected format 'onnx', got {format!r}; ONNX files run in onnxruntime, on every platform")
+    target = check_target(filepath, ENDINGS, overwrite, "export")
+    if input_signature is None:
+        check_built(model, "export")
+    view = model if input_signature is None else with_signature(model, input_signature)
+    proto = model_proto(view, opset=opset, metadata=summary_properties(model), **options)
+    write_atomically(target, training_info.to_bytes(proto))
+    if verbose:
+        print(f"Exported model '{model.name}' to {target}")
+
+
+class SignatureView:
+    """A model between inputs of other specs, its layers shared: what `model_proto` needs to know of it."""
+
+    def __init__(self, model: Any, plan: Plan) -> None:
+        self.plan = plan
+        self.name = model.name
+        self.weight_names = model.weight_names
+        self.output_names = model.output_names
+        self.input_names = [x.name or f"input_{i}" for i, x in enumerate(plan.input_tensors)]
+
+
+def with_signature(model: Any, signature: Any) -> SignatureView:
+    """The model for other specs of its inputs. Raises `TypeError` for what is no spec, `ValueError` for their number."""
+    specs = tree.flatten(signature)
+    for leaf in specs:
+        if not isinstance(leaf, TensorSpec):
+            raise TypeError(f"export: input_signature holds sx.TensorSpec(shape, dtype), one for each input; got {leaf!r}")
+    if model._plan is None:
+        args = list(signature) if isinstance(signature, (list, tuple)) else [signature]
+        if model._signature is None:
+            model.trace(*args)
+        plan = model._trace_plan((args, {}))
+        model._view = None
+        return SignatureView(model, plan)
+    expected = model.plan.input_tensors
+    if len(specs) != len(expected):
+        raise ValueError(
+            f"export: model '{model.name}' has {len(expected)} inputs ({', '.join(model.input_names)}), input_signature has "
+            f"{len(specs)}"
+        )
+    inputs = [symbolic_input(spec, spec.name or name) for spec, name in zip(specs, model.input_names, strict=True)]
+    outputs = replay(model.plan, inputs, lambda layer: layer, lambda variable: variable, records=False)
+    return SignatureView(model, Plan(inputs, outputs))

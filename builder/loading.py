@@ -1,0 +1,154 @@
+"""Models out of files and texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ..exporters import training_info
+from ..trainer.core.spec import TensorSpec
+from ..trainer.custom_objects import custom_object_scope
+from ..trainer.serialization import deserialize_object, plain_values
+from .compile_config import compile_from_config, restore_optimizer
+from .files import read_file
+from .model_files import ModelFiles
+from .saving import ENDINGS, FORMAT, PROPERTY, random_states
+from .stored_values import read_value
+from .weight_matching import assign_all, listed, match
+
+DAMAGED = (KeyError, IndexError, TypeError, AttributeError, RecursionError)
+
+
+def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True) -> Any:
+    """The model that `Model.save` wrote: layers, weights, compile options and the optimizer's state (Keras name).
+
+    custom_objects: the user's own classes and functions by name, where they are not registered
+    compile: whether to compile the model as it was, ready to be trained on
+    safe_mode: whether to refuse code in the file (of `Lambda` layers)
+
+    Raises `ValueError` for a foreign, incomplete or damaged file and for unknown classes, `FileNotFoundError` and
+    `IsADirectoryError`.
+
+    >>> import tempfile, pathlib, sardonyx as sx
+    >>> model = sx.Sequential([sx.Input((4,)), sx.layers.Dense(2)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(pathlib.Path(folder) / "m.onnx")
+    ...     sx.models.load_model(pathlib.Path(folder) / "m.onnx").count_params()
+    10
+    """
+    data = read_file(filepath, ENDINGS, "load_model")
+    try:
+        proto = training_info.from_bytes(data)
+        record = read_record(training_info.properties(proto))
+        values = read_values(record, proto)
+    except ValueError as error:
+        raise ValueError(f"load_model: {str(filepath)!r} cannot be opened: {error}") from None
+    with custom_object_scope(custom_objects or {}):
+        model = deserialize_object(record["architecture"], None, safe_mode)
+        if not isinstance(model, ModelFiles):
+            raise ValueError(f"load_model: {str(filepath)!r} describes a {type(model).__name__}, which is no model")
+        if "signature" in record:
+            build_from_signature(model, record["signature"])
+        own = restore_values(model, record, values, str(filepath))
+        if compile and record.get("compile") is not None:
+            compile_from_config(model, record["compile"])
+            state = {key.partition("/")[2]: value for key, value in values.items() if key.startswith("sardonyx.optimizer/")}
+            restore_optimizer(model.optimizer, record["optimizer"], own, state)  # type: ignore[attr-defined]
+    return model
+
+
+def read_record(properties: Mapping[str, str]) -> dict[str, Any]:
+    """The description of the model in a file's metadata. Raises `ValueError` when there is none that can be read."""
+    text = properties.get(PROPERTY)
+    if text is None:
+        raise ValueError(
+            "it is an ONNX file without the architecture of a model: one that was exported, not saved, or made by another "
+            "library, or a part of a saved one. Model.save writes files that can be trained on"
+        )
+    try:
+        record = json.loads(text)
+        if not isinstance(record, dict) or record["format"] > FORMAT:
+            raise ValueError(f"it was saved by a newer version, {record['version']}; upgrade to open it")
+        if not isinstance(record["architecture"], dict) or not isinstance(record["values"], dict):
+            raise ValueError("its description of the model is damaged")
+    except (json.JSONDecodeError, *DAMAGED) as error:
+        raise ValueError(f"its description of the model is damaged ({type(error).__name__}: {error})") from None
+    return record
+
+
+def read_values(record: Mapping[str, Any], proto: Any) -> dict[str, Any]:
+    """All values by their keys. Raises `ValueError` when one is missing."""
+    initializers, extra = training_info.initializers(proto), training_info.attached(proto)
+    values = {}
+    for key, entry in record["values"].items():
+        try:
+            values[key] = read_value(entry["at"], entry["shape"], initializers, extra)
+            if values[key].dtype.name != entry["dtype"]:
+                raise ValueError(f"expected {entry['dtype']}, found {values[key].dtype.name}")
+        except (ValueError, *DAMAGED) as error:
+            raise ValueError(f"the value {key!r} is missing or damaged ({error}): is the file whole?") from None
+    return values
+
+
+def build_from_signature(model: Any, config: Any) -> None:
+    """Make the weights of a subclassed model for the arguments its `call` had."""
+
+    def read(value: Any) -> Any:
+        if isinstance(value, Mapping) and value.get("class_name") == "__spec__":
+            return TensorSpec(*value["config"])
+        if isinstance(value, Mapping):
+            return {k: read(v) for k, v in value.items()}
+        return type(value)([read(v) for v in value]) if isinstance(value, (list, tuple)) else value
+
+    args, keywords = read(plain_values(config))
+    model.compute_output_spec(*args, **keywords)
+    model._signature = (args, keywords)
+    model._view = None
+
+
+def restore_values(model: Any, record: Mapping[str, Any], values: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Give the model its weights and random states; returns its variables by their names in the file."""
+    prefix = "sardonyx.variables/"
+    stored = [key.removeprefix(prefix) for key in values if key.startswith(prefix)]
+    names = model.weight_names()
+    matched, missing, unexpected = match(names, stored)
+    if missing or unexpected:
+        raise ValueError(
+            f"load_model: {path!r} does not fit what class {type(model).__name__} builds now: "
+            f"weights not in the file: {listed(missing) or 'none'}; weights only in the file: {listed(unexpected) or 'none'}. "
+            "Has the code of the class changed since?"
+        )
+    states = random_states(model, names)
+    seeds = [values[key] for key in values if key.startswith("sardonyx.random/")]
+    if len(states) != len(seeds):
+        raise ValueError(f"load_model: {path!r} holds {len(seeds)} random states, the model has {len(states)}")
+    pairs = [(variable, names[variable], values[prefix + name]) for variable, name in matched.items()]
+    pairs += [(variable, variable.path, value) for variable, value in zip(states, seeds, strict=True)]
+    assign_all(pairs, f"load_model: {path!r} does not fit the model")
+    for variable, name in matched.items():
+        variable.trainable = record["values"][prefix + name]["trainable"]
+    return {name: variable for variable, name in matched.items()}
+
+
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The model that `Model.to_json` described, with new weights (Keras name: `models.model_from_json`).
+
+    Raises `ValueError` for what is no JSON, or describes no model.
+
+    >>> import sardonyx as sx
+    >>> model = sx.Sequential([sx.Input((4,)), sx.layers.Dense(2)], name="small")
+    >>> sx.models.model_from_json(model.to_json()).name
+    'small'
+    """
+    try:
+        config = json.loads(json_string)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"model_from_json: the text is no JSON ({error}); expected what to_json() returned") from None
+    model = deserialize_object(config, custom_objects)
+    if not isinstance(model, ModelFiles):
+        raise ValueError(f"model_from_json: the text describes no model, but {str(json_string)[:60]!r}")
+    return model
+
+
+__all__ = ["load_model", "model_from_json"]

@@ -1,0 +1,108 @@
+"""Models in files: an ONNX file that any runtime runs, and that opens here as the model it was, to be trained on.
+
+Architecture, compile options and the places of all values are in the metadata, as JSON; values that the inference graph
+does not hold as they are (and the optimizer's state) are in the file's training information. Nothing is pickled; a file
+names classes and functions, which must be known (registered, or given) when it is read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..exporters import training_info
+from ..trainer.core import tree
+from ..trainer.core.spec import TensorSpec
+from ..trainer.core.variable import Variable
+from ..trainer.serialization import serialize_object
+from ..version import __version__
+from .compile_config import compile_config, optimizer_state
+from .files import check_target, write_atomically
+from .inference import model_proto
+from .sharing import writing
+from .stored_values import ValueStore
+
+ENDINGS = (".onnx",)
+PROPERTY = "sardonyx.model"
+"""The entry of the file's metadata that holds the model."""
+FORMAT = 1
+
+
+def save_model(
+    model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None, include_optimizer: bool = True
+) -> None:
+    """Write a model to an .onnx file, whole or not at all; see `Model.save` (Keras name: `models.save_model`)."""
+    target = check_target(filepath, ENDINGS, overwrite, "save")
+    if zipped is not None:
+        raise ValueError("save: zipped is not supported; an .onnx file is one file")
+    check_built(model, "save")
+    record, initial = describe(model, include_optimizer)
+    proto = model_proto(model, metadata=summary_properties(model))
+    store = ValueStore(training_info.initializers(proto))
+    for name, entry in record["values"].items():
+        entry["at"] = store.place(initial[name], name)
+    training_info.attach(proto, store.extra)
+    entry = proto.metadata_props.add()
+    entry.key, entry.value = PROPERTY, json.dumps(record)
+    write_atomically(target, training_info.to_bytes(proto))
+
+
+def check_built(model: Any, what: str) -> None:
+    """Raise `ValueError` for a model that does not know the shapes of its inputs yet."""
+    try:
+        model.signature()
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from None
+
+
+def summary_properties(model: Any) -> dict[str, str]:
+    """What a file tells about its model to those who only look."""
+    return {"sardonyx.class": type(model).__name__, "sardonyx.name": model.name, "sardonyx.version": __version__}
+
+
+def describe(model: Any, include_optimizer: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Everything about a model as JSON, but for its values; and these by their keys."""
+    with writing():
+        architecture = serialize_object(model)
+    names = model.weight_names()
+    values: dict[str, dict[str, Any]] = {}
+    arrays: dict[str, np.ndarray] = {}
+
+    def keep(key: str, array: np.ndarray, **facts: Any) -> None:
+        arrays[key] = array
+        values[key] = {"shape": list(array.shape), "dtype": array.dtype.name, **facts}
+
+    for variable, name in names.items():
+        keep(f"sardonyx.variables/{name}", variable.array, trainable=variable.trainable)
+    for i, variable in enumerate(random_states(model, names)):
+        keep(f"sardonyx.random/{i}", variable.array)
+    record: dict[str, Any] = {"format": FORMAT, "version": __version__, "architecture": architecture}
+    if model._plan is None:
+        record["signature"] = [write_specs(part) for part in model.signature()]
+    if include_optimizer and model.compiled:
+        record["compile"] = compile_config(model)
+        record["optimizer"], state = optimizer_state(model, names)
+        for key, array in state.items():
+            keep(f"sardonyx.optimizer/{key}", array)
+    record["values"] = values
+    return record, arrays
+
+
+def random_states(model: Any, names: Mapping[Variable, str]) -> list[Variable]:
+    """States of the model's random generators, in order."""
+    return [variable for variable in model.variables if variable not in names]
+
+
+def write_specs(structure: Any) -> Any:
+    """Arguments of a model's `call` as JSON."""
+
+    def write(x: Any) -> Any:
+        if not isinstance(x, TensorSpec):
+            return x
+        shape = [size if isinstance(size, int) else str(size) for size in x.shape]
+        return {"class_name": "__spec__", "config": [shape, x.dtype.name, x.name]}
+
+    return serialize_object(tree.map_structure(write, structure))

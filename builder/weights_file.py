@@ -1,0 +1,103 @@
+"""Weights alone in a file: `.safetensors` or `.npz`, named as `Model.weight_names` names them."""
+
+from __future__ import annotations
+
+import io
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .files import check_target, read_file, write_atomically
+from .weight_matching import assign_all, listed, match
+
+ENDINGS = (".safetensors", ".npz")
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors.numpy
+    except ImportError:
+        raise ImportError(
+            "files that end in .safetensors need the package safetensors: pip install safetensors; or use .npz"
+        ) from None
+    return safetensors
+
+
+def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
+    """What `Model.save_weights` does."""
+    what = "save_weights"
+    target = check_target(filepath, ENDINGS, overwrite, what)
+    names = model.weight_names()
+    if not names:
+        raise ValueError(f"{what}: model '{model.name}' has no weights yet; call it on data, or build(input_shape), first")
+    arrays = {name: np.ascontiguousarray(variable.array).reshape(variable.shape) for variable, name in names.items()}
+    if target.suffix.lower() == ".safetensors":
+        data = _safetensors().numpy.save(arrays, metadata={"format": "sardonyx"})
+    else:
+        data = npz_bytes(arrays)
+    write_atomically(target, data)
+
+
+def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Arrays as the bytes of an .npz file; equal arrays give equal bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def read_arrays(path: Path, data: bytes) -> dict[str, np.ndarray]:
+    """The arrays of a weights file. Raises `ValueError` for a damaged or foreign one."""
+    if path.suffix.lower() == ".safetensors":
+        library = _safetensors()
+        failures: tuple[type[Exception], ...] = (library.SafetensorError, ValueError, KeyError, TypeError)
+    else:
+        library, failures = None, (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError, NotImplementedError)
+    try:
+        if library is not None:
+            return library.numpy.load(data)
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return {name.removesuffix(".npy"): _member(archive, name) for name in archive.namelist()}
+    except failures as error:
+        raise ValueError(
+            f"load_weights: {str(path)!r} is no whole {path.suffix} file of arrays ({error}); write it again with save_weights"
+        ) from None
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    with archive.open(name) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None:
+    """What `Model.load_weights` does."""
+    data = read_file(filepath, ENDINGS, "load_weights")
+    arrays = read_arrays(Path(filepath), data)
+    names = model.weight_names()
+    if not names:
+        raise ValueError(
+            f"load_weights: model '{model.name}' has no weights yet; call it on data, or build(input_shape), first"
+        )
+    matched, missing, unexpected = match(names, arrays)
+    problems = []
+    if missing:
+        problems.append(f"the file lacks {listed(missing)}")
+    if unexpected:
+        problems.append(f"the model has no {listed(unexpected)}")
+    if problems and not skip_mismatch:
+        raise ValueError(
+            f"load_weights: {str(filepath)!r} does not fit model '{model.name}': {'; '.join(problems)}. Nothing was loaded; "
+            "pass skip_mismatch=True to load what fits"
+        )
+    pairs = [(variable, names[variable], arrays[name]) for variable, name in matched.items()]
+    skipped = assign_all(pairs, f"load_weights: {str(filepath)!r} does not fit model '{model.name}'", skip_mismatch)
+    if skipped:
+        problems.append(f"shapes differ for {listed(skipped)}")
+    if problems:
+        warnings.warn(f"load_weights: {str(filepath)!r} was loaded in part: {'; '.join(problems)}", stacklevel=3)

@@ -1,0 +1,71 @@
+"""Arrays that travel in an ONNX file beside the inference graph: weights in their own form, an optimizer's state.
+
+They stand among the initializers of ONNX's `training_info`, which runtimes for inference leave alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .lazy import onnx
+
+LARGEST = 2**31 - 1
+"""Bytes that one protobuf message can hold."""
+
+
+def attach(model: Any, arrays: Mapping[str, np.ndarray]) -> None:
+    """Add named arrays to a model."""
+    if arrays:
+        algorithm = model.training_info.add().algorithm
+        algorithm.name = "sardonyx"
+        algorithm.initializer.extend(
+            onnx.numpy_helper.from_array(np.asarray(array, order="C"), name) for name, array in arrays.items()
+        )
+
+
+def attached(model: Any) -> dict[str, np.ndarray]:
+    """The arrays that `attach` added."""
+    return {x.name: _array(x) for info in model.training_info for x in info.algorithm.initializer}
+
+
+def initializers(model: Any) -> dict[str, np.ndarray]:
+    """The initializers of the inference graph."""
+    return {x.name: _array(x) for x in model.graph.initializer}
+
+
+def _array(tensor: Any) -> np.ndarray:
+    """The value of a tensor that stands in the file itself. Raises `ValueError` for one that does not, or is damaged."""
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        raise ValueError(f"the tensor '{tensor.name}' lies in another file; expected it in the model's own")
+    try:
+        return onnx.numpy_helper.to_array(tensor)
+    except (TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"the tensor '{tensor.name}' is damaged: {error}") from None
+
+
+def properties(model: Any) -> dict[str, str]:
+    """The texts in a model's metadata."""
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def to_bytes(model: Any) -> bytes:
+    """The serialized model. Raises `ValueError` for one above 2 GB."""
+    size = model.ByteSize()
+    if size > LARGEST:
+        raise ValueError(f"the model takes {size / 2**30:.1f} GB; a file of its own holds 2 GB at most")
+    return model.SerializeToString(deterministic=True)
+
+
+def from_bytes(data: bytes) -> Any:
+    """The model of a file's bytes. Raises `ValueError` when they are no (whole) ONNX model."""
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(data)
+    except Exception as error:  # the class of protobuf's error depends on how protobuf was built
+        raise ValueError(f"it is no ONNX file, or only a part of one ({error})") from None
+    if not data or not model.ir_version or not model.HasField("graph"):
+        raise ValueError("it is no ONNX file, or only a part of one")
+    return model
