@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..trainer.core.spec import TensorSpec
-
-
-class Step(NamedTuple):
-    """One invertible change of an array: `transpose` (axes), `reshape` (shape), `take` (axis, a permutation of it),
-    `extend` (axis, elements put before, elements put after); with the shape that the array had before it."""
-
-    kind: str
-    values: tuple[int, ...]
-    before: tuple[int, ...]
-
-
-class Origin(NamedTuple):
-    """How an initializer comes from a variable: by invertible steps, or (`None`) so that it cannot be undone."""
-
-    variable: str
-    steps: tuple[Step, ...] | None = ()
+from .origins import Origin
 
 
 @dataclass(slots=True)
@@ -43,10 +29,21 @@ class OnnxNode:
         """Graphs among the attributes (of If, Loop, Scan)."""
         return [value for value in self.attributes.values() if isinstance(value, OnnxGraph)]
 
+    def reads(self) -> set[str]:
+        """Names that the node reads: its inputs, and what its subgraphs read (their own values included)."""
+        found = {name for name in self.inputs if name}
+        for graph in self.subgraphs():
+            found.update(graph.uses())
+        return found
+
 
 @dataclass(slots=True)
 class OnnxGraph:
-    """Nodes in order of execution, with the names of inputs and outputs, the initializers, and what is known of values."""
+    """Nodes in order of execution, with the names of inputs and outputs, the initializers, and what is known of values.
+
+    Names are unique over a graph and its subgraphs; initializers stand in the outermost graph only. `origins` tells of
+    each initializer that holds a variable, or was computed from one, how it comes from it.
+    """
 
     name: str
     nodes: list[OnnxNode] = field(default_factory=list)
@@ -69,17 +66,19 @@ class OnnxGraph:
                 counts.update(graph.uses())
         return counts
 
-    def rename(self, old: str, new: str) -> None:
-        """Give a value another name everywhere, subgraphs included."""
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Give values other names everywhere, subgraphs included, except to inputs; one pass over the graph."""
+        if not names:
+            return
         for node in self.nodes:
-            node.inputs = [new if name == old else name for name in node.inputs]
-            node.outputs = [new if name == old else name for name in node.outputs]
+            node.inputs = [names.get(name, name) for name in node.inputs]
+            node.outputs = [names.get(name, name) for name in node.outputs]
             for graph in node.subgraphs():
-                graph.rename(old, new)
-        self.outputs = [new if name == old else name for name in self.outputs]
-        for mapping in (self.initializers, self.specs):
-            if old in mapping:
-                mapping[new] = mapping.pop(old)
+                graph.rename(names)
+        self.outputs = [names.get(name, name) for name in self.outputs]
+        _rename_keys(self.initializers, names)
+        _rename_keys(self.specs, names)
+        _rename_keys(self.origins, names)
 
     def operators(self) -> list[str]:
         """Operator names in order, those of subgraphs after their node."""
@@ -89,3 +88,8 @@ class OnnxGraph:
             for graph in node.subgraphs():
                 found.extend(graph.operators())
         return found
+
+
+def _rename_keys(mapping: dict[str, Any], names: Mapping[str, str]) -> None:
+    moved = {new: mapping.pop(old) for old, new in names.items() if old in mapping}
+    mapping.update(moved)

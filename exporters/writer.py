@@ -15,7 +15,8 @@ from ..trainer.core.graph import Graph, Node
 from ..trainer.core.spec import TensorSpec
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.variable import Variable
-from .ir import OnnxGraph, OnnxNode, Origin
+from .ir import OnnxGraph, OnnxNode
+from .origins import Origin
 from .sizes import SizeSources
 
 INT64 = np.dtype(np.int64)
@@ -240,26 +241,26 @@ class Writer:
         for i, tensor in enumerate(graph.inputs):
             inner.input(tensor, f"{inner.onnx.name}/{tensor.name or f'input_{i}'}")
         inner.lower(graph.nodes)
-        for i, tensor in enumerate(graph.results):
-            inner.output(tensor, f"{inner.onnx.name}/output_{i}")
+        inner.declare_outputs(graph.results, [f"{inner.onnx.name}/output_{i}" for i in range(len(graph.results))])
         return inner.onnx
 
-    def output(self, tensor: Tensor, name: str) -> None:
-        """Declare an output; a value that has another role keeps its name and is copied."""
-        value = self.value_of(tensor)
-        if value is None:
-            raise ValueError("export: an output of the model is None")
-        made_here = any(value.name in node.outputs for node in reversed(self.onnx.nodes))
-        if not made_here or value.name in self.onnx.outputs:
-            value = self("Identity", value)
-        unique = self.unique(name)
-        self.onnx.rename(value.name, unique)
-        renamed = Value(unique, tensor.spec)
-        for key, known in list(self.values.items()):
-            if known.name == value.name:
-                self.values[key] = renamed
-        self.onnx.outputs.append(unique)
-        self.onnx.specs[unique] = tensor.spec
+    def declare_outputs(self, tensors: Sequence[Tensor], wanted: Sequence[str]) -> None:
+        """Declare the outputs; a value that has another role keeps its name and is copied."""
+        made = {name for node in self.onnx.nodes for name in node.outputs}
+        renamed: dict[str, str] = {}
+        for tensor, name in zip(tensors, wanted, strict=True):
+            value = self.value_of(tensor)
+            if value is None:
+                raise ValueError("export: an output of the model is None")
+            if value.name not in made or value.name in renamed:
+                value = self("Identity", value)
+            unique = self.unique(name)
+            renamed[value.name] = unique
+            self.onnx.outputs.append(unique)
+            self.onnx.specs[unique] = tensor.spec
+        for old, new in renamed.items():
+            self.onnx.specs.pop(old, None)
+        self.onnx.rename(renamed)
 
 
 def lower_graph(
@@ -276,6 +277,5 @@ def lower_graph(
     for tensor, input_name in zip(graph.inputs, input_names, strict=True):
         writer.input(tensor, input_name)
     writer.lower(graph.nodes)
-    for tensor, output_name in zip(graph.results, output_names, strict=True):
-        writer.output(tensor, output_name)
+    writer.declare_outputs(graph.results, output_names)
     return writer.onnx

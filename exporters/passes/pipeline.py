@@ -1,0 +1,63 @@
+"""All passes in order, repeated until nothing changes."""
+
+from __future__ import annotations
+
+from ..ir import OnnxGraph
+from .convolutions import fold_bias, fold_normalization, fold_padding
+from .dead import remove_dead
+from .duplicates import merge_duplicates
+from .fold import fold_constants
+from .identities import remove_identities
+from .layout import settle_layout
+from .names import name_weights
+from .neutral import merge_casts, merge_reshapes, remove_neutral
+from .products import fuse_gemm
+from .scope import Scope, Shared
+
+CLEANING = (remove_dead, fold_constants, remove_neutral, merge_casts, merge_reshapes, remove_identities, merge_duplicates)
+FUSING = (fold_padding, fold_normalization, fold_bias, fuse_gemm)
+ROUNDS = 30
+"""Every pass makes the graph smaller, so that few rounds do; this only stops what should never happen."""
+
+
+def improve(graph: OnnxGraph, opset: int, fold_batch_normalization: bool = True, keep_weights: bool = False) -> OnnxGraph:
+    """Make a graph smaller without changing what it computes; changes it in place and returns it.
+
+    keep_weights: every variable must be readable back from the file, so weights are only transposed and reshaped
+    """
+    scope = Scope(Shared(graph, opset, keep_weights), graph)
+    fusing = [p for p in FUSING if fold_batch_normalization or p is not fold_normalization]
+    _repeat(scope, CLEANING)
+    for _ in range(2):
+        settled = _everywhere(scope, settle_layout)
+        fused = _repeat(scope, (*CLEANING, *fusing))
+        if not settled or not fused:
+            break
+    remove_dead(scope)
+    name_weights(scope)
+    graph.specs = {name: graph.specs[name] for name in _values(graph) if name in graph.specs}
+    return graph
+
+
+def _repeat(scope: Scope, passes: tuple) -> bool:
+    """Run passes until none changes anything; whether any did."""
+    for count in range(ROUNDS):
+        changed = False
+        for change in passes:
+            changed |= _everywhere(scope, change)
+        if not changed:
+            return count > 0
+    return True
+
+
+def _everywhere(scope: Scope, change) -> bool:
+    """Run a pass on a graph and on those inside its nodes."""
+    changed = False
+    for inner in scope.inner():
+        changed |= _everywhere(inner, change)
+    return change(scope) or changed
+
+
+def _values(graph: OnnxGraph) -> list[str]:
+    made = [name for node in graph.nodes for name in node.outputs if name]
+    return [*graph.inputs, *graph.initializers, *made]
