@@ -16,7 +16,7 @@ from ..trainer.core.state import state
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import Trace
 from ..trainer.core.variable import Variable
-from ..trainer.ops.identity import pass_through
+from ..trainer.ops.passing import pass_through
 from .call import CallContext, LayerCall, contexts
 from .input_spec import check_input
 from .signature import CallSignature, build_parameters, call_signature

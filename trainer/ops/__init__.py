@@ -25,7 +25,6 @@ from .elementwise import *
 from .encoding import *
 from .factors import *
 from .gather import *
-from .identity import *
 from .image import *
 from .index import *
 from .join import *
@@ -35,6 +34,7 @@ from .nan_statistics import *
 from .norm import *
 from .normalization import *
 from .pad import *
+from .passing import *
 from .pooling import *
 from .power import *
 from .products import *

@@ -36,9 +36,15 @@ def _triangle_lower(emit: Emitter, x: Value, *, k: int, upper: bool) -> Value:
     return emit.cast(emit("Trilu", number, emit.constant(k, np.int64), upper=int(upper)), x.dtype)
 
 
+def _triangle_run(x: np.ndarray, *, k: int, upper: bool) -> np.ndarray:
+    if x.ndim < 2:  # numpy would make a matrix of a vector
+        raise ShapeError(f"expected at least two axes, got {format_shape(x.shape)}")
+    return np.triu(x, k) if upper else np.tril(x, k)
+
+
 triangle_primitive = Primitive(
     name="triangle",
-    run=lambda x, *, k, upper: (np.triu if upper else np.tril)(x, k),
+    run=_triangle_run,
     infer=_triangle_infer,
     lower=_triangle_lower,
     vjp=(lambda g, out, x, *, k, upper: triangle_primitive(g, k=k, upper=upper),),

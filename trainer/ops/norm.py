@@ -76,7 +76,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
 def _vector_norm(x: Tensor, order: Any, axes: Sequence[int], keepdims: bool) -> Tensor:
     axis = axes[0]
     if not isinstance(order, (int, float)):
-        raise ValueError(f"norm: ord of vectors must be a number, got {order!r}")
+        raise ValueError(f"norm: ord={order!r} is for matrices; for vectors give a number, inf or -inf")
     if order == math.inf:
         return max_over(absolute(x), axis=axis, keepdims=keepdims)
     if order == -math.inf:

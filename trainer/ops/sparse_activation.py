@@ -11,7 +11,7 @@ from .comparison import greater
 from .convert import cast, convert_to_tensor, to_float
 from .create import ones_like
 from .cumulative import cumsum_primitive
-from .identity import stop_gradient
+from .passing import stop_gradient
 from .rectifier import relu
 from .reduce import sum
 from .selection import gate

@@ -1,8 +1,7 @@
-"""Variance, moments, weighted averages, quantiles and norms."""
+"""Variance, moments, weighted averages, quantiles and normalisation."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,12 +9,13 @@ from ..core.dims import equal as same_size
 from ..core.dims import product
 from ..core.errors import ShapeError, format_shape
 from ..core.tensor import Tensor
-from .arithmetic import absolute, add, divide, multiply, square, subtract
+from .arithmetic import add, divide, multiply, square, subtract
 from .broadcast import broadcast_to, reshape
 from .comparison import not_equal
 from .convert import cast, convert_to_tensor, promote, size_value, to_float
 from .elements import gather_elements
-from .power import power, sqrt
+from .norm import norm
+from .power import sqrt
 from .reduce import Axis, axes_of, mean
 from .reduce import max as largest
 from .reduce import min as smallest
@@ -29,7 +29,6 @@ __all__ = [
     "average",
     "median",
     "moments",
-    "norm",
     "normalize",
     "percentile",
     "ptp",
@@ -173,62 +172,6 @@ def _picked(ordered: Tensor, places: Tensor) -> Tensor:
     axis = len(ordered.shape) - 1
     indices = broadcast_to(cast(places, "int32"), (*ordered.shape[:axis], places.shape[0]))
     return gather_elements(ordered, indices, axis)
-
-
-def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Norm of vectors (one axis), matrices (two axes) or of all elements (`ord` and `axis` None), as in NumPy.
-
-    Vectors: `ord` is 0, inf, -inf or any number p. Matrices: "fro", 1, -1, inf, -inf.
-    Raises `ValueError` for other orders; those of singular values are in `ops.svd`.
-
-    >>> import sardonyx as sx
-    >>> float(sx.ops.norm([3.0, 4.0]))
-    5.0
-    """
-    number = convert_to_tensor(to_float(x))
-    axes = _norm_axes(axis, len(number.shape))
-    if ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) == 1):
-        return sqrt(total(square(number), axes, keepdims))
-    if len(axes) == 1:
-        return _vector_norm(number, ord, axes, keepdims)
-    if len(axes) == 2:
-        return _matrix_norm(number, ord, axes, keepdims)
-    raise ValueError(f"norm: ord={ord!r} needs one axis or two, got axis={axis} for shape {format_shape(number.shape)}")
-
-
-def _norm_axes(axis: Axis, rank: int) -> tuple[int, ...]:
-    if axis is None or isinstance(axis, int):
-        return axes_of("norm", axis, rank)
-    for each in axis:
-        axes_of("norm", each, rank)
-    axes_of("norm", axis, rank)
-    return tuple(a % rank for a in axis)
-
-
-def _vector_norm(x: Tensor, order: Any, axes: tuple[int, ...], keepdims: bool) -> Tensor:
-    if isinstance(order, str):
-        raise ValueError(f'norm: ord={order!r} is for matrices; for vectors give a number, inf or -inf')
-    if order == 0:
-        return total(cast(not_equal(x, 0), x.dtype), axes, keepdims)
-    size = absolute(x)
-    if order == 1:
-        return total(size, axes, keepdims)
-    if math.isinf(order):
-        return (largest if order > 0 else smallest)(size, axes, keepdims)
-    return power(total(power(size, float(order)), axes, keepdims), 1.0 / order)
-
-
-def _matrix_norm(x: Tensor, order: Any, axes: tuple[int, ...], keepdims: bool) -> Tensor:
-    if order not in (1, -1, math.inf, -math.inf):
-        raise ValueError(
-            f'norm: ord={order!r} is not available for matrices; expected None, "fro", 1, -1, inf or -inf '
-            "(for 2, -2 and \"nuc\" take the singular values from ops.svd)"
-        )
-    row, column = axes
-    summed, compared = (row, column) if abs(order) == 1 else (column, row)
-    sums = total(absolute(x), summed, keepdims=True)
-    result = (largest if order > 0 else smallest)(sums, compared, keepdims=True)
-    return result if keepdims else reshape(result, tuple(s for i, s in enumerate(x.shape) if i not in axes))
 
 
 def normalize(x: Any, axis: int | Sequence[int] | None = -1, order: Any = 2, epsilon: float | None = None) -> Tensor:

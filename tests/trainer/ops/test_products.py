@@ -52,16 +52,30 @@ CASES = [
     both("cross", (2, 3), (2, 3)),
     case("cross_broadcast", ops.cross, np.cross, (2, 1, 3), (4, 3)),
     case("cross_axes", lambda x, y: ops.cross(x, y, axis=1), lambda x, y: np.cross(x, y, axis=1), (2, 3, 4), (2, 3, 4)),
-    case("cross_result_axis", lambda x, y: ops.cross(x, y, axisc=0), lambda x, y: np.cross(x, y, axisc=0), (2, 3), (2, 3)),
+    case(
+        "cross_result_axis", lambda x, y: ops.cross(x, y, axisc=0), lambda x, y: np.cross(x, y, axisc=0), (2, 3), (2, 3)
+    ),
     case("cross_plane", ops.cross, lambda x, y: x[:, 0] * y[:, 1] - x[:, 1] * y[:, 0], (2, 2), (2, 2)),
     case("cross_plane_space", ops.cross, lambda x, y: np.cross(np.pad(x, ((0, 0), (0, 1))), y), (2, 2), (2, 3)),
     case("cross_space_plane", ops.cross, lambda x, y: np.cross(x, np.pad(y, ((0, 0), (0, 1)))), (2, 3), (2, 2)),
     case("tensordot", ops.tensordot, np.tensordot, (2, 3, 4), (3, 4, 5)),
     case("tensordot_one", lambda x, y: ops.tensordot(x, y, 1), lambda x, y: np.tensordot(x, y, 1), (2, 3), (3, 4)),
     case("tensordot_none", lambda x, y: ops.tensordot(x, y, 0), lambda x, y: np.tensordot(x, y, 0), (2, 3), (4,)),
-    case("tensordot_pairs", lambda x, y: ops.tensordot(x, y, ([1, -1], [0, 2])),
-         lambda x, y: np.tensordot(x, y, ([1, -1], [0, 2])), (2, 3, 4), (3, 5, 4)),
-    case("tensordot_axis", lambda x, y: ops.tensordot(x, y, (0, 1)), lambda x, y: np.tensordot(x, y, (0, 1)), (3, 2), (4, 3), symbolic=False),
+    case(
+        "tensordot_pairs",
+        lambda x, y: ops.tensordot(x, y, ([1, -1], [0, 2])),
+        lambda x, y: np.tensordot(x, y, ([1, -1], [0, 2])),
+        (2, 3, 4),
+        (3, 5, 4),
+    ),
+    case(
+        "tensordot_axis",
+        lambda x, y: ops.tensordot(x, y, (0, 1)),
+        lambda x, y: np.tensordot(x, y, (0, 1)),
+        (3, 2),
+        (4, 3),
+        symbolic=False,
+    ),
     einsum("ij,jk->ik", (2, 3), (3, 4)),
     einsum("ij,jk", (2, 3), (3, 4)),
     einsum("ij,kj->ki", (2, 3), (4, 3)),
@@ -95,7 +109,7 @@ CASES = [
     einsum("b h q d, b h k d -> b h q k", (2, 2, 3, 4), (2, 2, 5, 4)),
     einsum("Ab,bC->CA", (2, 3), (3, 4)),
     einsum("ij,jk->ik", *INTS, gradient=False),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("item", "check"), generated(CASES))
@@ -118,8 +132,16 @@ ERRORS = [
     (lambda: ops.tensordot(A, A, 1), ShapeError, "inner sizes differ"),
     (lambda: ops.cross(ops.ones(4), ops.ones(4)), ShapeError, "cross: expected vectors of 2 or 3 components, got 4"),
     (lambda: ops.einsum("ij,jk->ik", A), ValueError, "describes 2 operands, got 1"),
-    (lambda: ops.einsum("ij,jk->ik", A, A), ShapeError, "'j' stands for sizes 3 and 2 of (2, 3) and (2, 3), which differ"),
-    (lambda: ops.einsum("ij,jk->ik", symbolic("n", "m"), A), ShapeError, "sizes m and 2 of (n, m) and (2, 3), which may differ"),
+    (
+        lambda: ops.einsum("ij,jk->ik", A, A),
+        ShapeError,
+        "'j' stands for sizes 3 and 2 of (2, 3) and (2, 3), which differ",
+    ),
+    (
+        lambda: ops.einsum("ij,jk->ik", symbolic("n", "m"), A),
+        ShapeError,
+        "sizes m and 2 of (n, m) and (2, 3), which may differ",
+    ),
     (lambda: ops.einsum("ijk->i", A), ShapeError, "'ijk' in 'ijk->i' does not fit an operand with 2 axes"),
     (lambda: ops.einsum("ij->ik", A), ValueError, "each label of the operands at most once"),
     (lambda: ops.einsum("ij->ii", A), ValueError, "each label of the operands at most once"),
@@ -127,7 +149,7 @@ ERRORS = [
     (lambda: ops.einsum("ij->i->j", A), ValueError, "one '->'"),
     (lambda: ops.einsum("ij"), ValueError, "at least one operand"),
     (lambda: ops.einsum("ij", A, axis=1), TypeError, "unknown arguments ['axis']"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("call", "kind", "fragment"), ERRORS)

@@ -209,7 +209,6 @@ ERRORS = [
     ("average_weights", lambda: ops.average(X, 1, np.ones(2, "f4")), ValueError, "average: weights .* fit neither"),
     ("moments_devices", lambda: ops.moments(X, 0, synchronized=True), NotImplementedError, "moments: synchronized"),
     ("norm_vector", lambda: ops.norm(X, "fro", 0), ValueError, "norm: ord='fro' is for matrices"),
-    ("norm_matrix", lambda: ops.norm(X, 2, (0, 1)), ValueError, "norm: ord=2 is not available for matrices"),
     ("norm_rank", lambda: ops.norm(np.zeros((2, 2, 2)), 1), ValueError, "norm: ord=1 needs one axis or two"),
     ("normalize_order", lambda: ops.normalize(X, order=0), ValueError, "normalize: order must be a number above 0"),
     ("bincount_negative", lambda: ops.bincount([-1, 2]), ValueError, "bincount: expected values of 0"),
