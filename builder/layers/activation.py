@@ -117,11 +117,14 @@ class PReLU(Layer):
         shared = self.shared_axes or []
         rank = len(input_shape)
         if any(axis >= rank for axis in shared):
-            raise ShapeError(f"PReLU '{self.name}': input of shape {tuple(input_shape)} lacks one of shared_axes {shared}")
+            raise ShapeError(
+                f"PReLU '{self.name}': input of shape {tuple(input_shape)} lacks one of shared_axes {shared}"
+            )
         sizes = tuple(1 if axis in shared else input_shape[axis] for axis in range(1, rank))
         self.alpha = self.add_weight(
-            sizes, self.alpha_initializer, regularizer=self.alpha_regularizer, constraint=self.alpha_constraint, name="alpha"
-        )
+            sizes, self.alpha_initializer, regularizer=self.alpha_regularizer, constraint=self.alpha_constraint,
+            name="alpha",
+        )  # fmt: skip
         self.input_spec = InputSpec(
             ndim=rank, axes={axis: input_shape[axis] for axis in range(1, rank) if axis not in shared}
         )
@@ -183,7 +186,9 @@ class Softmax(Layer):
             for size, full in zip(mask.shape[::-1], inputs.shape[::-1], strict=False)
         )
         if not fits:
-            raise ShapeError(f"the mask of shape {tuple(mask.shape)} does not broadcast to the input's {tuple(inputs.shape)}")
+            raise ShapeError(
+                f"the mask of shape {tuple(mask.shape)} does not broadcast to the input's {tuple(inputs.shape)}"
+            )
         kept = mask if mask.dtype.kind == "b" else ops.greater(mask, 0.5)
         masked = ops.where(kept, inputs, ops.cast(-3e4 if inputs.dtype.itemsize == 2 else -1e9, inputs.dtype))
         return ops.where(kept, ops.softmax(masked, axis=axis), ops.cast(0.0, inputs.dtype))

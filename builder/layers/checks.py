@@ -20,9 +20,7 @@ def integer_tuple(layer: str, argument: str, value: Any, rank: int, least: int =
     values: Sequence[Any] = (value,) * rank if isinstance(value, (int, np.integer)) else value
     fine = isinstance(values, (tuple, list)) and len(values) == rank
     if not fine or not all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) and v >= least for v in values):
-        raise ValueError(
-            f"{layer}: {argument} must be an integer of {least} or more, or {rank} of them; got {value!r}"
-        )
+        raise ValueError(f"{layer}: {argument} must be an integer of {least} or more, or {rank} of them; got {value!r}")
     return tuple(int(v) for v in values)
 
 
@@ -42,4 +40,6 @@ def fraction(layer: str, argument: str, value: Any) -> float:
 
 def data_format_of(layer: str, value: Any) -> str:
     """ "channels_last" (the default) or "channels_first"."""
-    return "channels_last" if value is None else one_of(layer, "data_format", value, ("channels_last", "channels_first"))
+    if value is None:
+        return "channels_last"
+    return one_of(layer, "data_format", value, ("channels_last", "channels_first"))

@@ -26,7 +26,8 @@ class SpatialLayer(WeightedLayer):
         self.kernel_size = integer_tuple(kind, "kernel_size", kernel_size, self.rank)
         self.strides = integer_tuple(kind, "strides", strides, self.rank)
         self.dilation_rate = integer_tuple(kind, "dilation_rate", dilation_rate, self.rank)
-        self.padding = one_of(kind, "padding", padding.lower(), ("valid", "same", *(("causal",) if self.rank == 1 else ())))
+        allowed = ("valid", "same", "causal") if self.rank == 1 else ("valid", "same")
+        self.padding = one_of(kind, "padding", str(padding).lower(), allowed)
         self.data_format = data_format_of(kind, data_format)
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
@@ -40,7 +41,8 @@ class SpatialLayer(WeightedLayer):
         channels = input_shape[self.channel_axis]
         if channels is None:
             raise ShapeError(
-                f"{type(self).__name__} '{self.name}': the number of channels must be known, got input shape {tuple(input_shape)}"
+                f"{type(self).__name__} '{self.name}': the number of channels must be known, got input shape "
+                f"{tuple(input_shape)}"
             )
         self.input_spec = InputSpec(ndim=self.rank + 2, axes={self.channel_axis: channels})
         return channels
@@ -69,8 +71,9 @@ class Convolution(SpatialLayer):
     ) -> None:  # fmt: skip
         super().__init__(
             kernel_size, strides, padding, data_format, dilation_rate, activation=activation, use_bias=use_bias,
-            kernel_initializer=kernel_initializer, bias_initializer=bias_initializer, kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer, activity_regularizer=activity_regularizer,
+            kernel_initializer=kernel_initializer, bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer, bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
             kernel_constraint=kernel_constraint, bias_constraint=bias_constraint, **kwargs,
         )  # fmt: skip
         kind = type(self).__name__
@@ -79,14 +82,17 @@ class Convolution(SpatialLayer):
         if self.filters % self.groups:
             raise ValueError(f"{kind}: filters ({filters}) must be a multiple of groups ({groups})")
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise ValueError(f"{kind}: strides {self.strides} and dilation_rate {self.dilation_rate} cannot both be above 1")
+            raise ValueError(
+                f"{kind}: strides {self.strides} and dilation_rate {self.dilation_rate} cannot both be above 1"
+            )
 
     def build(self, input_shape: Any) -> None:
         """Make kernel (window..., channels / groups, filters) and bias (filters,)."""
         channels = self.channels_of(input_shape)
         if channels % self.groups:
             raise ShapeError(
-                f"{type(self).__name__} '{self.name}': the input's {channels} channels are no multiple of groups={self.groups}"
+                f"{type(self).__name__} '{self.name}': the input's {channels} channels are no multiple of "
+                f"groups={self.groups}"
             )
         self.kernel = self.add_kernel((*self.kernel_size, channels // self.groups, self.filters))
         self.bias = self.add_bias((self.filters,))
@@ -144,8 +150,9 @@ class TransposedConvolution(SpatialLayer):
     ) -> None:  # fmt: skip
         super().__init__(
             kernel_size, strides, padding, data_format, dilation_rate, activation=activation, use_bias=use_bias,
-            kernel_initializer=kernel_initializer, bias_initializer=bias_initializer, kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer, activity_regularizer=activity_regularizer,
+            kernel_initializer=kernel_initializer, bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer, bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
             kernel_constraint=kernel_constraint, bias_constraint=bias_constraint, **kwargs,
         )  # fmt: skip
         kind = type(self).__name__

@@ -110,9 +110,13 @@ class Lambda(Layer):
         wanted = self._wanted_shape
         full = tuple(wanted(shapes)) if callable(wanted) else (None, *wanted)
         sizes = tuple(getattr(result, "shape", ()))
-        fits = len(full) == len(sizes) and all(a is None or equal(a, b) is not False for a, b in zip(full, sizes, strict=True))
+        fits = len(full) == len(sizes) and all(
+            a is None or equal(a, b) is not False for a, b in zip(full, sizes, strict=True)
+        )
         if hasattr(result, "shape") and not fits:
-            raise ShapeError(f"the function returned shape {format_shape(sizes)}, output_shape says {format_shape(full)}")
+            raise ShapeError(
+                f"the function returned shape {format_shape(sizes)}, output_shape says {format_shape(full)}"
+            )
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """The given mask, or what the given function makes of inputs and mask."""
@@ -154,7 +158,10 @@ def _function_config(function: Any, name: str) -> Any:
         ) from None
     code = base64.b64encode(marshal.dumps(function.__code__)).decode("ascii")
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return {"class_name": "__lambda__", "config": {"code": code, "defaults": defaults, "closure": cells, "python": python}}
+    return {
+        "class_name": "__lambda__",
+        "config": {"code": code, "defaults": defaults, "closure": cells, "python": python},
+    }
 
 
 def _revive_function(config: Mapping[str, Any], safe: bool, name: str) -> Any:

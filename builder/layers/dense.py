@@ -36,8 +36,9 @@ class WeightedLayer(Layer):
     def add_kernel(self, shape: tuple[Any, ...], name: str = "kernel") -> Any:
         """The kernel."""
         return self.add_weight(
-            shape, self.kernel_initializer, regularizer=self.kernel_regularizer, constraint=self.kernel_constraint, name=name
-        )
+            shape, self.kernel_initializer, regularizer=self.kernel_regularizer, constraint=self.kernel_constraint,
+            name=name,
+        )  # fmt: skip
 
     def add_bias(self, shape: tuple[Any, ...], name: str = "bias") -> Any:
         """The bias, or None without one."""
@@ -89,8 +90,9 @@ class Dense(WeightedLayer):
             self.enable_lora(self.lora_rank, lora_alpha=self.lora_alpha)
 
     def enable_lora(
-        self, rank: int, a_initializer: Any = "he_uniform", b_initializer: Any = "zeros", lora_alpha: float | None = None
-    ) -> None:
+        self, rank: int, a_initializer: Any = "he_uniform", b_initializer: Any = "zeros",
+        lora_alpha: float | None = None,
+    ) -> None:  # fmt: skip
         """Freeze the kernel and train a product of two thin matrices added to it (Hu et al., 2021)."""
         self.lora_kernel_a = self.add_weight((self.kernel.shape[0], rank), a_initializer, name="lora_kernel_a")
         self.lora_kernel_b = self.add_weight((rank, self.units), b_initializer, name="lora_kernel_b")
@@ -125,11 +127,15 @@ class EinsumDense(WeightedLayer):
         activity_regularizer: Any = None, lora_rank: int | None = None, lora_alpha: float | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         super().__init__(
-            activation, bias_axes is not None, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
-            activity_regularizer, kernel_constraint, bias_constraint, **kwargs,
+            activation, bias_axes is not None, kernel_initializer, bias_initializer, kernel_regularizer,
+            bias_regularizer, activity_regularizer, kernel_constraint, bias_constraint, **kwargs,
         )  # fmt: skip
         if not re.fullmatch(r"(\.\.\.)?\w+,\w+->(\.\.\.)?\w+", equation.replace(" ", "")):
             raise ValueError(f"EinsumDense: equation must read like 'ab,bc->ac' or '...x,xy->...y', got {equation!r}")
+        if not isinstance(output_shape, (int, list, tuple)):
+            raise TypeError(
+                f"EinsumDense: output_shape must be an integer, or a tuple of integers and None; got {output_shape!r}"
+            )
         self.equation = equation.replace(" ", "")
         self.partial_output_shape = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
         self.output_shape = self.partial_output_shape
@@ -143,8 +149,8 @@ class EinsumDense(WeightedLayer):
         missing = [axis for axis in kernel if sizes.get(axis) is None]
         if missing:
             raise ShapeError(
-                f"EinsumDense '{self.name}': the size of axis {missing[0]!r} of {self.equation!r} is not known; it must be in "
-                f"output_shape {self.partial_output_shape} or in the input shape {tuple(input_shape)}"
+                f"EinsumDense '{self.name}': the size of axis {missing[0]!r} of {self.equation!r} is not known; it must be "
+                f"in output_shape {self.partial_output_shape} or in the input shape {tuple(input_shape)}"
             )
         self.kernel = self.add_kernel(tuple(sizes[axis] for axis in kernel))
         self.bias = self.add_bias(self._bias_shape(result, sizes)) if self.bias_axes else None
@@ -162,8 +168,8 @@ class EinsumDense(WeightedLayer):
                 sizes.setdefault(axis, size)
                 if sizes[axis] != size:
                     raise ShapeError(
-                        f"EinsumDense '{self.name}': axis {axis!r} of {self.equation!r} has size {size} in the input and "
-                        f"{sizes[axis]} in output_shape"
+                        f"EinsumDense '{self.name}': axis {axis!r} of {self.equation!r} has size {size} in the input "
+                        f"and {sizes[axis]} in output_shape"
                     )
         return sizes
 
@@ -192,13 +198,13 @@ class Embedding(Layer):
     With `mask_zero`, index 0 stands for padding and is masked out in the layers above.
 
     >>> import sardonyx as sx
-    >>> sx.layers.Embedding(10, 4)(np.array([[1, 2, 3]])).shape
+    >>> sx.layers.Embedding(10, 4)(sx.ops.convert_to_tensor([[1, 2, 3]])).shape
     (1, 3, 4)
     """
 
     def __init__(
-        self, input_dim: int, output_dim: int, embeddings_initializer: Any = "uniform", embeddings_regularizer: Any = None,
-        embeddings_constraint: Any = None, mask_zero: bool = False, weights: Any = None, lora_rank: int | None = None,
+        self, input_dim: int, output_dim: int, embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None, embeddings_constraint: Any = None, mask_zero: bool = False, weights: Any = None, lora_rank: int | None = None,
         lora_alpha: float | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         kwargs.pop("input_length", None)

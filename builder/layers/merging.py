@@ -25,7 +25,7 @@ class Merge(Layer):
         """The inputs as a list; raises `ShapeError` for a single tensor or too few of them."""
         if not isinstance(inputs, (list, tuple)) or len(inputs) < self.least:
             count = len(inputs) if isinstance(inputs, (list, tuple)) else 1
-            raise ShapeError(f"expected a list of {max(2, self.least)} or more inputs, got {count}: {type(self).__name__}()([a, b])")
+            raise ShapeError(f"expected a list of inputs, {type(self).__name__}()([a, b]), got {count}")
         return list(inputs)
 
     def merge(self, inputs: list[Any]) -> Any:
@@ -134,20 +134,26 @@ class Concatenate(Merge):
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if isinstance(axis, bool) or not isinstance(axis, int):
+            raise ValueError(f"Concatenate: axis must be an integer, got {axis!r}")
         self.axis = axis
 
     def call(self, inputs: Any) -> Any:
         """Concatenate; raises `ShapeError` naming the inputs and the axis that do not fit."""
         tensors = self.check(inputs)
         first = tensors[0].shape
+        if not -len(first) <= self.axis < len(first):
+            raise ShapeError(f"inputs of shape {format_shape(first)} have no axis {self.axis}")
         for i, x in enumerate(tensors[1:], 1):
             if len(x.shape) != len(first):
-                raise ShapeError(f"inputs 0 and {i} have different ranks: {format_shape(first)} and {format_shape(x.shape)}")
+                raise ShapeError(
+                    f"inputs 0 and {i} have different ranks: {format_shape(first)} and {format_shape(x.shape)}"
+                )
             for axis, (a, b) in enumerate(zip(first, x.shape, strict=True)):
                 if axis != self.axis % len(first) and equal(a, b) is not True:
                     raise ShapeError(
-                        f"inputs 0 and {i} differ on axis {axis}: {format_shape(first)} and {format_shape(x.shape)}; only axis "
-                        f"{self.axis}, along which they are concatenated, may differ"
+                        f"inputs 0 and {i} differ on axis {axis}: {format_shape(first)} and {format_shape(x.shape)}; only "
+                        f"axis {self.axis}, along which they are concatenated, may differ"
                     )
         return ops.concatenate(tensors, axis=self.axis)
 
@@ -178,8 +184,8 @@ class Dot(Merge):
 
     def __init__(self, axes: Any, normalize: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        fine = isinstance(axes, int) or isinstance(axes, (list, tuple)) and len(axes) == 2 and all(isinstance(a, int) for a in axes)
-        if not fine:
+        pair = isinstance(axes, (list, tuple)) and len(axes) == 2 and all(isinstance(a, int) for a in axes)
+        if not isinstance(axes, int) and not pair:
             raise ValueError(f"Dot: axes must be an integer, or two of them; got {axes!r}")
         self.axes = axes if isinstance(axes, int) else tuple(axes)
         self.normalize = normalize
@@ -191,12 +197,16 @@ class Dot(Merge):
             raise ShapeError(f"Dot takes two inputs, got {len(tensors)}")
         x, y = tensors
         axes = (self.axes, self.axes) if isinstance(self.axes, int) else self.axes
+        for axis, tensor in zip(axes, tensors, strict=True):
+            if not -len(tensor.shape) <= axis < len(tensor.shape):
+                raise ShapeError(f"an input of shape {format_shape(tensor.shape)} has no axis {axis}")
         first, second = axes[0] % len(x.shape), axes[1] % len(y.shape)
         if 0 in (first, second):
             raise ShapeError("Dot: the batch axis 0 cannot be one of the axes")
         if equal(x.shape[first], y.shape[second]) is not True:
             raise ShapeError(
-                f"axis {first} of {format_shape(x.shape)} and axis {second} of {format_shape(y.shape)} must be of one size"
+                f"axis {first} of {format_shape(x.shape)} and axis {second} of {format_shape(y.shape)} must be of one "
+                "size"
             )
         if self.normalize:
             x, y = _unit(x, first), _unit(y, second)

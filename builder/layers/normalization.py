@@ -16,6 +16,16 @@ from .checks import positive_integer
 from .registry import LAYERS
 
 
+def size_on(layer: Layer, input_shape: Any, axis: int) -> int:
+    """The size of an axis that must be known; raises `ShapeError` otherwise."""
+    who, shape = f"{type(layer).__name__} '{layer.name}'", tuple(input_shape)
+    if not -len(shape) <= axis < len(shape):
+        raise ShapeError(f"{who}: input of shape {shape} has no axis {axis}")
+    if shape[axis] is None:
+        raise ShapeError(f"{who}: the size of axis {axis} must be known, got input shape {shape}")
+    return input_shape[axis]
+
+
 class ScaledLayer(Layer):
     """Shared by normalisations with a scale (`gamma`) and a shift (`beta`)."""
 
@@ -41,20 +51,14 @@ class ScaledLayer(Layer):
         """Make gamma and beta, where wanted."""
         if self.scale:
             self.gamma = self.add_weight(
-                shape, self.gamma_initializer, regularizer=self.gamma_regularizer, constraint=self.gamma_constraint, name="gamma"
-            )
+                shape, self.gamma_initializer, regularizer=self.gamma_regularizer, constraint=self.gamma_constraint,
+                name="gamma",
+            )  # fmt: skip
         if self.center:
             self.beta = self.add_weight(
-                shape, self.beta_initializer, regularizer=self.beta_regularizer, constraint=self.beta_constraint, name="beta"
-            )
-
-    def size_on(self, input_shape: Any, axis: int) -> int:
-        """The size of an axis that must be known; raises `ShapeError` otherwise."""
-        if not -len(input_shape) <= axis < len(input_shape):
-            raise ShapeError(f"{type(self).__name__} '{self.name}': input of shape {tuple(input_shape)} has no axis {axis}")
-        if input_shape[axis] is None:
-            raise ShapeError(f"{type(self).__name__} '{self.name}': the size of axis {axis} must be known, got {tuple(input_shape)}")
-        return input_shape[axis]
+                shape, self.beta_initializer, regularizer=self.beta_regularizer, constraint=self.beta_constraint,
+                name="beta",
+            )  # fmt: skip
 
 
 @LAYERS.register()
@@ -82,7 +86,7 @@ class BatchNormalization(ScaledLayer):
             gamma_constraint, **kwargs,
         )  # fmt: skip
         if renorm:
-            raise ValueError("BatchNormalization: renorm=True is not supported; use LayerNormalization for small batches")
+            raise ValueError("BatchNormalization: renorm=True is not supported; LayerNormalization suits small batches")
         self.axis = int(axis)
         self.momentum = float(momentum)
         self.epsilon = float(epsilon)
@@ -91,7 +95,7 @@ class BatchNormalization(ScaledLayer):
 
     def build(self, input_shape: Any) -> None:
         """Make gamma, beta, moving mean and variance, each of the channels' size."""
-        size = self.size_on(input_shape, self.axis)
+        size = size_on(self, input_shape, self.axis)
         self.add_scale_and_shift((size,))
         self.moving_mean = self.add_weight((size,), self.moving_mean_initializer, trainable=False, name="moving_mean")
         self.moving_variance = self.add_weight(
@@ -154,7 +158,7 @@ class LayerNormalization(ScaledLayer):
     def build(self, input_shape: Any) -> None:
         """Make gamma and beta over the normalised axes."""
         axes = self.axis if isinstance(self.axis, list) else [self.axis]
-        self.add_scale_and_shift(tuple(self.size_on(input_shape, a) for a in axes))
+        self.add_scale_and_shift(tuple(size_on(self, input_shape, a) for a in axes))
 
     def call(self, inputs: Any) -> Any:
         """Normalise, scale, shift."""
@@ -175,7 +179,7 @@ class RMSNormalization(Layer):
     def build(self, input_shape: Any) -> None:
         """Make the scale."""
         axes = self.axis if isinstance(self.axis, list) else [self.axis]
-        self.scale = self.add_weight(tuple(input_shape[a] for a in axes), "ones", name="scale")
+        self.scale = self.add_weight(tuple(size_on(self, input_shape, a) for a in axes), "ones", name="scale")
 
     def call(self, inputs: Any) -> Any:
         """Normalise and scale."""
@@ -202,9 +206,11 @@ class GroupNormalization(ScaledLayer):
 
     def build(self, input_shape: Any) -> None:
         """Make gamma and beta; raises `ShapeError` unless the channels are a multiple of the groups."""
-        size = self.size_on(input_shape, self.axis)
+        size = size_on(self, input_shape, self.axis)
         if self.groups != -1 and size % self.groups:
-            raise ShapeError(f"GroupNormalization '{self.name}': {size} channels are no multiple of groups={self.groups}")
+            raise ShapeError(
+                f"GroupNormalization '{self.name}': {size} channels are no multiple of groups={self.groups}"
+            )
         self.add_scale_and_shift((size,))
         self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
 
@@ -234,20 +240,22 @@ class Normalization(Layer):
     """Features to mean 0 and variance 1 by statistics that are given, or learned from data with `adapt`.
 
     `axis` names the feature axes (None: one mean and variance for all); `invert` undoes a normalisation.
+    Raises `ValueError` when only one of mean and variance is given, `ShapeError` for features of unknown number.
 
     >>> import sardonyx as sx
     >>> layer = sx.layers.Normalization()
-    >>> layer.adapt(np.array([[0.0], [2.0]]))
-    >>> layer(np.array([[4.0]])).numpy().tolist()
+    >>> layer.adapt(sx.ops.convert_to_tensor([[0.0], [2.0]]))
+    >>> layer(sx.ops.convert_to_tensor([[4.0]])).tolist()
     [[3.0]]
     """
 
-    def __init__(self, axis: Any = -1, mean: Any = None, variance: Any = None, invert: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, axis: Any = -1, mean: Any = None, variance: Any = None, invert: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if (mean is None) != (variance is None):
             raise ValueError("Normalization: mean and variance must be given together, or neither (then call adapt)")
-        axes = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
-        self.axis = axes
+        self.axis = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
         self.mean = None if mean is None else np.asarray(mean, np.float32)
         self.variance = None if variance is None else np.asarray(variance, np.float32)
         self.invert = invert
@@ -255,16 +263,27 @@ class Normalization(Layer):
 
     def build(self, input_shape: Any) -> None:
         """Make the statistics, unless they are given."""
-        kept = tuple(a % len(input_shape) for a in self.axis)
-        sizes = tuple(input_shape[a] for a in kept)
-        self._broadcast = tuple(size if i in kept else 1 for i, size in enumerate(input_shape))
+        rank = len(input_shape)
+        kept = {a % rank for a in self.axis}
+        sizes = tuple(size for i, size in enumerate(input_shape) if i in kept)
+        if None in sizes:
+            raise ShapeError(
+                f"Normalization '{self.name}': the sizes of the axes {self.axis} must be known, got input shape "
+                f"{tuple(input_shape)}"
+            )
+        self._shape = tuple(size if i in kept else 1 for i, size in enumerate(input_shape))
         if self.mean is None:
             self.adapt_mean = self.add_weight(sizes, "zeros", trainable=False, name="mean")
             self.adapt_variance = self.add_weight(sizes, "ones", trainable=False, name="variance")
             self.count = self.add_weight((), "zeros", dtype="int32", trainable=False, name="count")
+        else:
+            self._given = [np.broadcast_to(np.asarray(x), sizes) for x in (self.mean, self.variance)]
+        self.input_spec = InputSpec(ndim=rank, axes={a: input_shape[a] for a in self.axis})
 
     def adapt(self, data: Any) -> None:
-        """Learn mean and variance from an array, or an iterable of batches."""
+        """Learn mean and variance from an array, or an iterable of batches; what was learned before is forgotten."""
+        if self.mean is not None:
+            raise ValueError(f"Normalization '{self.name}': mean and variance are given, there is nothing to adapt")
         batches: Sequence[Any] = [data] if hasattr(data, "shape") or isinstance(data, (list, tuple)) else list(data)
         arrays = [np.asarray(b, np.float64) for b in batches]
         if not arrays or not arrays[0].size:
@@ -272,37 +291,24 @@ class Normalization(Layer):
         if not self.built:
             self.build((None, *arrays[0].shape[1:]))
             self.built = True
-        rank = arrays[0].ndim
-        reduced = tuple(i for i in range(rank) if i not in {a % rank for a in self.axis})
-        count = sum(a.size for a in arrays)
-        per = count / max(1, int(np.prod([arrays[0].shape[a] for a in self.axis], dtype=np.int64)))
-        mean = sum(a.sum(axis=reduced) for a in arrays) / per
-        shaped = np.reshape(mean, tuple(1 if i in reduced else arrays[0].shape[i] for i in range(rank)))
-        variance = sum(np.square(a - shaped).sum(axis=reduced) for a in arrays) / per
-        self.adapt_mean.assign(mean)
+        reduced = tuple(i for i in range(arrays[0].ndim) if i not in {a % arrays[0].ndim for a in self.axis})
+        count = sum(a.size for a in arrays) / max(1, self.adapt_mean.numpy().size)
+        mean = sum(a.sum(axis=reduced, keepdims=True) for a in arrays) / count
+        variance = sum(np.square(a - mean).sum(axis=reduced) for a in arrays) / count
+        self.adapt_mean.assign(np.reshape(mean, self.adapt_mean.shape))
         self.adapt_variance.assign(variance)
-        self.count.assign(int(per))
+        self.count.assign(int(count))
 
     def call(self, inputs: Any) -> Any:
         """Subtract the mean, divide by the deviation (at least 1e-7); or the reverse."""
         inputs = ops.cast(inputs, self.compute_dtype)
-        mean: Any = self.adapt_mean if self.mean is None else ops.convert_to_tensor(self.mean)
-        variance: Any = self.adapt_variance if self.variance is None else ops.convert_to_tensor(self.variance)
-        shape = tuple(1 if i not in {a % len(inputs.shape) for a in self.axis} else s for i, s in enumerate(inputs.shape))
-        if len(mean.shape) <= len(self.axis):
-            mean, variance = ops.reshape(ops.broadcast_to(mean, _sizes(shape)), shape), ops.reshape(
-                ops.broadcast_to(variance, _sizes(shape)), shape
-            )
+        statistics = [self.adapt_mean, self.adapt_variance] if self.mean is None else self._given
+        mean, variance = (ops.reshape(ops.cast(x, self.compute_dtype), self._shape) for x in statistics)
         deviation = ops.maximum(ops.sqrt(variance), 1e-7)
         return inputs * deviation + mean if self.invert else (inputs - mean) / deviation
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
-        given = {} if self.mean is None else {"mean": self.mean.tolist(), "variance": np.asarray(self.variance).tolist()}
-        return {"name": self.name, "trainable": self.trainable, "axis": list(self.axis), "invert": self.invert, **given}
-
-
-def _sizes(shape: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The shape of statistics: the sizes that are not 1, as they stand."""
-    kept = tuple(s for s in shape if s != 1)
-    return kept if kept else ()
+        given = [None if x is None else x.tolist() for x in (self.mean, self.variance)]
+        axis = list(self.axis) if self.axis else None
+        return {**super().get_config(), "axis": axis, "mean": given[0], "variance": given[1]}

@@ -18,13 +18,14 @@ class Pooling(Layer):
     kind = "max"
 
     def __init__(
-        self, pool_size: Any = 2, strides: Any = None, padding: str = "valid", data_format: str | None = None, **kwargs: Any
-    ) -> None:
+        self, pool_size: Any = 2, strides: Any = None, padding: str = "valid", data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:  # fmt: skip
         super().__init__(**kwargs)
         name = type(self).__name__
         self.pool_size = integer_tuple(name, "pool_size", pool_size, self.rank)
         self.strides = integer_tuple(name, "strides", pool_size if strides is None else strides, self.rank)
-        self.padding = one_of(name, "padding", padding.lower(), ("valid", "same"))
+        self.padding = one_of(name, "padding", str(padding).lower(), ("valid", "same"))
         self.data_format = data_format_of(name, data_format)
         self.input_spec = InputSpec(ndim=self.rank + 2)
 

@@ -195,7 +195,9 @@ class Discretization(Layer):
         self.bin_boundaries = bounds
         self.num_bins = None if num_bins is None else positive_integer("Discretization", "num_bins", num_bins)
         self.epsilon = epsilon
-        self.output_mode = one_of("Discretization", "output_mode", output_mode, ("int", "one_hot", "multi_hot", "count"))
+        self.output_mode = one_of(
+            "Discretization", "output_mode", output_mode, ("int", "one_hot", "multi_hot", "count")
+        )
 
     def adapt(self, data: Any, steps: int | None = None) -> None:
         """Learn the boundaries from an array, or from an iterable of batches (at most `steps` of them)."""

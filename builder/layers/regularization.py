@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ...trainer import ops, regularizers
+from ...trainer.core.errors import ShapeError
 from ...trainer.ops import random
 from ...trainer.ops.seed import SeedGenerator
 from ..input_spec import InputSpec
@@ -44,6 +45,10 @@ class Dropout(RandomLayer):
         """Shape of the random mask; None is the input's."""
         if self.noise_shape is None:
             return None
+        if len(self.noise_shape) != len(inputs.shape):
+            raise ShapeError(
+                f"noise_shape {tuple(self.noise_shape)} has {len(self.noise_shape)} sizes, the input {len(inputs.shape)}"
+            )
         return tuple(inputs.shape[i] if size is None else size for i, size in enumerate(self.noise_shape))
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
@@ -135,6 +140,8 @@ class AlphaDropout(RandomLayer):
     def __init__(self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(seed, **kwargs)
         self.rate = fraction("AlphaDropout", "rate", rate)
+        if self.rate == 1:
+            raise ValueError("AlphaDropout: rate must be below 1")
         self.noise_shape = noise_shape
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
@@ -142,8 +149,10 @@ class AlphaDropout(RandomLayer):
         if not training or self.rate == 0:
             return inputs
         limit = -1.6732632423543772 * 1.0507009873554805
-        shape = inputs.shape if self.noise_shape is None else tuple(
-            inputs.shape[i] if size is None else size for i, size in enumerate(self.noise_shape)
+        shape = (
+            inputs.shape
+            if self.noise_shape is None
+            else tuple(inputs.shape[i] if size is None else size for i, size in enumerate(self.noise_shape))
         )
         drawn = random.uniform(shape, dtype=inputs.dtype, seed=self.seed_generator)
         kept = ops.cast(ops.greater_equal(drawn, self.rate), inputs.dtype)

@@ -48,7 +48,14 @@ class Reshape(Layer):
 
     def __init__(self, target_shape: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.target_shape = (target_shape,) if isinstance(target_shape, int) else tuple(target_shape)
+        sizes = (target_shape,) if isinstance(target_shape, int) else target_shape
+        if not isinstance(sizes, (tuple, list)) or not all(
+            s is None or isinstance(s, (int, np.integer)) for s in sizes
+        ):
+            raise ValueError(f"Reshape: target_shape must be integers, one of which may be -1; got {target_shape!r}")
+        if sum(s in (-1, None) for s in sizes) > 1:
+            raise ValueError(f"Reshape: target_shape {tuple(sizes)} leaves several sizes open; only one size may be -1")
+        self.target_shape = tuple(sizes)
 
     def call(self, inputs: Any) -> Any:
         """Reshape; raises `ShapeError` when the numbers of elements differ."""
@@ -56,7 +63,8 @@ class Reshape(Layer):
         known = product([s for s in self.target_shape if s not in (-1, None)])
         if -1 not in self.target_shape and None not in self.target_shape and total != known:
             raise ShapeError(
-                f"target_shape {self.target_shape} has {known} elements, a sample of shape {tuple(inputs.shape[1:])} has {total}"
+                f"target_shape {self.target_shape} has {known} elements, a sample of shape {tuple(inputs.shape[1:])} "
+                f"has {total}"
             )
         return ops.reshape(inputs, (inputs.shape[0], *[-1 if s is None else s for s in self.target_shape]))
 
@@ -92,7 +100,7 @@ class RepeatVector(Layer):
 
 
 def sides(layer: str, argument: str, value: Any, rank: int) -> tuple[tuple[int, int], ...]:
-    """Pairs (before, after), one an axis, from a number, one number an axis, or pairs; raises `ValueError` otherwise."""
+    """Pairs (before, after), one an axis, from a number, one number an axis, or pairs; else raises `ValueError`."""
 
     def fine(number: Any) -> bool:
         return isinstance(number, (int, np.integer)) and not isinstance(number, bool) and number >= 0
@@ -107,7 +115,8 @@ def sides(layer: str, argument: str, value: Any, rank: int) -> tuple[tuple[int, 
             if all(isinstance(p, (tuple, list)) and len(p) == 2 and all(fine(v) for v in p) for p in pairs):
                 return tuple((int(p[0]), int(p[1])) for p in pairs)
     raise ValueError(
-        f"{layer}: {argument} must be a number of 0 or more, or {rank} of them, or {rank} pairs (before, after); got {value!r}"
+        f"{layer}: {argument} must be a number of 0 or more, or {rank} of them, or {rank} pairs (before, after); got "
+        f"{value!r}"
     )
 
 
@@ -215,9 +224,7 @@ class Cropping3D(Cropping):
 
     rank = 3
 
-    def __init__(
-        self, cropping: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, cropping: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(cropping, data_format, **kwargs)
 
 

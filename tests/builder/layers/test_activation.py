@@ -9,7 +9,10 @@ from sardonyx.trainer.core.errors import ShapeError
 
 MASK = sx.ops.convert_to_tensor(np.array([[True, False, True], [False, False, False]]))
 CASES = [
-    *(layer_case("Activation", {"activation": name}, free=[1]) for name in ("linear", "tanh", "gelu", "softmax", "swish")),
+    *(
+        layer_case("Activation", {"activation": name}, free=[1])
+        for name in ("linear", "tanh", "gelu", "softmax", "swish")
+    ),
     layer_case("ReLU"),
     layer_case("ReLU", {"max_value": 1.0}),
     layer_case("ReLU", {"negative_slope": 0.2, "max_value": 1.0, "threshold": 0.5}),

@@ -97,6 +97,8 @@ def test_lora_adds_a_product_of_thin_matrices():
 
 
 def test_regularizers_and_constraints_are_those_of_the_weights():
-    layer = sx.layers.Dense(1, kernel_regularizer=sx.regularizers.L2(0.5), kernel_initializer="ones", activity_regularizer="l1")
+    layer = sx.layers.Dense(
+        1, kernel_regularizer=sx.regularizers.L2(0.5), kernel_initializer="ones", activity_regularizer="l1"
+    )
     layer(np.ones((1, 2)))
     assert [float(np.asarray(x)) for x in layer.losses] == pytest.approx([0.02, 1.0])
