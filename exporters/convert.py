@@ -9,7 +9,6 @@ import numpy as np
 
 from ..trainer.core.graph import Graph
 from ..trainer.core.variable import Variable
-from ..trainer.core.variable import Variable
 from .ir import OnnxGraph
 from .origins import Origin, origins_text
 from .passes.pipeline import improve

@@ -32,7 +32,7 @@ class Writer:
         self, name: str, opset: int, parent: Writer | None = None, weight_names: Mapping[Variable, str] | None = None
     ) -> None:
         self.opset = opset
-        self.weight_names = dict(weight_names or {})
+        self.weight_names: Mapping[Variable, str] = weight_names or {}
         self.onnx = OnnxGraph(name)
         self.parent = parent
         self.taken: set[str] = parent.taken if parent else set()
@@ -42,7 +42,6 @@ class Writer:
         self.sources = SizeSources(parent.sources if parent else None)
         self.sizes: dict[Size, Value] = {}
         self.node: Node | None = None
-        self.weight_names: Mapping[Variable, str] = {}
 
     @property
     def root(self) -> Writer:
@@ -206,8 +205,9 @@ class Writer:
     def weight(self, variable: Variable) -> Value:
         """The initializer of a variable."""
         if variable not in self.variables:
-            name = self.root.unique(self.root.weight_names.get(variable, variable.path))
+            name = self.root.unique(self.root.weight_names.get(variable) or variable.path or variable.name)
             self.root.onnx.initializers[name] = variable.array
+            self.root.onnx.origins[name] = Origin(name)
             self.root.onnx.specs[name] = TensorSpec(variable.shape, variable.dtype)
             self.variables[variable] = name
         name = self.variables[variable]
@@ -265,15 +265,14 @@ class Writer:
 
 def lower_graph(
     graph: Graph,
-    input_names: list[str],
-    output_names: list[str],
+    input_names: Sequence[str],
+    output_names: Sequence[str],
     opset: int,
     name: str = "sardonyx",
     weight_names: Mapping[Variable, str] | None = None,
 ) -> OnnxGraph:
     """Lower a whole graph; inputs, outputs and weights get the given names."""
-    writer = Writer(name, opset)
-    writer.weight_names = weight_names or {}
+    writer = Writer(name, opset, weight_names=weight_names)
     for tensor, input_name in zip(graph.inputs, input_names, strict=True):
         writer.input(tensor, input_name)
     writer.lower(graph.nodes)

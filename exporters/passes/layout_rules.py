@@ -220,8 +220,10 @@ def reshape(layout: Layout, node: OnnxNode) -> bool:
     base, axes = layout.forms[node.inputs[0]] if node.inputs[0] in layout.forms else ("", ())
     before, after = layout.spec(node.inputs[0]) if axes else None, layout.spec(node.outputs[0])
     target = layout.array(node.inputs[1])
-    if before is None or after is None or target is None or (target == 0).any():
+    if before is None or after is None or target is None:
         return False
+    if any(axes[i] != i for i in np.flatnonzero(target == 0)):
+        return False  # a 0 copies the size at its place, which is another in the base
     moved = [a for a, size in zip(axes, before.shape, strict=True) if equal(size, 1) is not True]
     if moved == sorted(moved):
         layout.nodes.append(

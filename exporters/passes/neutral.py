@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...trainer.core.dims import equal
 from ...trainer.core.spec import same_shape
 from ..ir import OnnxNode
 from .scope import Scope, Sweep
@@ -43,8 +44,12 @@ def merge_reshapes(scope: Scope) -> bool:
 def _merge_reshapes(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:
     first = sweep.maker(node.inputs[0], *RESHAPES)
     target = sweep.array(node.inputs[1])
-    if first is None or target is None or (target == 0).any():
-        return None  # a 0 copies a size of what is reshaped, which would change
+    before, after = (sweep.spec(first.inputs[0]) if first is not None else None), sweep.spec(node.outputs[0])
+    if first is None or target is None or before is None or after is None:
+        return None
+    for i in np.flatnonzero(target == 0):  # a 0 copies a size of what is reshaped: it must be the same before
+        if i >= before.rank or equal(before.shape[i], after.shape[i]) is not True:
+            return None
     inputs = [first.inputs[0], node.inputs[1]]
     return [OnnxNode("Reshape", inputs, node.outputs, node.attributes, node.name, source=node.source)]
 

@@ -28,6 +28,7 @@ class Shared:
         self.keep_weights = keep_weights
         self.names: set[str] = _all_names(root)
         self.derived: dict[tuple[Any, ...], str] = {}
+        self.sources: dict[str, str] = {}
 
     def unique(self, name: str) -> str:
         """The name itself, or the name with a number when it is taken."""
@@ -63,10 +64,15 @@ class Shared:
         key = (name, kind, values)
         if key not in self.derived:
             changed = array.transpose(values) if kind == "transpose" else array.reshape(values)
+            source = self.sources.get(name, name)
+            first = self.root.initializers.get(source)
+            if first is not None and _same_view(first, changed):
+                return source
             origin = self.root.origins.get(name)
             self.derived[key] = self.initializer(
                 f"{name}:{kind}", changed, None if origin is None else origin.then(kind, values, array.shape)
             )
+            self.sources[self.derived[key]] = source
         return self.derived[key]
 
 
@@ -161,6 +167,11 @@ class Sweep:
     def spec(self, name: str) -> TensorSpec | None:
         """What is known of a value."""
         return self.scope.spec(name)
+
+
+def _same_view(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether two arrays are one: the same memory, read in the same way."""
+    return first.__array_interface__ == second.__array_interface__
 
 
 def _all_names(graph: OnnxGraph) -> set[str]:
