@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..trainer.serialization import serialize_object
@@ -10,6 +11,7 @@ from .cloning import copy_graph
 from .compile_config import compile_config, compile_from_config
 from .exporting import export_model
 from .saving import save_model
+from .summary import summary
 from .weights_file import load_weights, save_weights
 
 
@@ -96,6 +98,37 @@ class ModelFiles:
         damaged weights, `ShapeError` for other shapes.
         """
         load_weights(self, filepath, skip_mismatch)
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Sequence[str] | None = None,
+    ) -> None:
+        """Print a table of the layers: output shapes, parameters and, unless each follows the last, connections.
+
+        `line_length` is the width in characters (the terminal's by default), `positions` where columns end (fractions or
+        characters), `print_fn` receives the text instead of `print`, `layer_range` the names of a first and a last layer.
+        Raises `ValueError` for positions or a range that do not fit.
+
+        >>> import sardonyx as sx
+        >>> sx.Sequential([sx.Input((4,), name="x"), sx.layers.Dense(2, name="y")], name="m").summary()
+        Model: "m" (Sequential)
+        ┏━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━┳━━━━━━━━━┓
+        ┃ Layer (type)   ┃ Output shape ┃ Param # ┃
+        ┡━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━╇━━━━━━━━━┩
+        │ x (InputLayer) │ (batch, 4)   │       0 │
+        │ y (Dense)      │ (batch, 2)   │      10 │
+        └────────────────┴──────────────┴─────────┘
+         Total params: 10 (40 B)
+         Trainable params: 10 (40 B)
+         Non-trainable params: 0 (0 B)
+        <BLANKLINE>
+        """
+        summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         twin = super().__deepcopy__(memo)  # type: ignore[misc]
