@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from .. import losses as loss_functions
@@ -23,7 +23,7 @@ class CompiledLoss:
         self.given = loss
         self.given_weights = loss_weights
         self.names: list[str] = []
-        self.losses: list[Callable[..., Any] | None] = []
+        self.losses: list[loss_functions.Loss | None] = []
         self.weights: list[float] = []
         self.trackers: list[Any] = []
         self.built = False
@@ -31,7 +31,7 @@ class CompiledLoss:
     def build(self, names: Sequence[str]) -> None:
         """Match losses and weights to the outputs."""
         self.names = list(names)
-        self.losses = [loss_functions.get(entry) for entry in by_output(self.given, names, "loss", many=False)]
+        self.losses = [as_loss(entry) for entry in by_output(self.given, names, "loss", many=False)]
         weights = by_output(self.given_weights, names, "loss_weights", many=False)
         self.weights = [1.0 if w is None else w for w in weights]
         for weight in self.weights:
@@ -62,7 +62,7 @@ class CompiledLoss:
                 continue
             if target is None:
                 raise ValueError(f"output '{name}' has a loss, but no target was given for it in y")
-            value = call_loss(loss, target, prediction, weight)
+            value = loss(target, prediction, sample_weight=weight)
             if self.trackers:
                 next(trackers).update_state(value, sample_weight=ops.shape(prediction)[0])
             value = value if factor == 1.0 else value * factor
@@ -70,14 +70,13 @@ class CompiledLoss:
         return total
 
 
-def call_loss(loss: Callable[..., Any], target: Any, prediction: Any, weight: Any) -> Any:
-    """One loss as a scalar; plain functions get the mean over the samples, weighted if asked."""
-    if isinstance(loss, loss_functions.Loss):
-        return loss(target, prediction, sample_weight=weight)
-    values = loss(ops.convert_to_tensor(target), prediction)
-    if weight is not None:
-        values = values * ops.cast(ops.convert_to_tensor(weight), values.dtype)
-    return ops.mean(values) if ops.shape(values) else values
+def as_loss(entry: Any) -> loss_functions.Loss | None:
+    """A loss object; a function becomes one, so that masks, weights and ranks are treated alike for all."""
+    found = loss_functions.get(entry)
+    if found is None or isinstance(found, loss_functions.Loss):
+        return found
+    name = entry if isinstance(entry, str) else getattr(found, "__name__", type(found).__name__)
+    return loss_functions.LossFunctionWrapper(found, name=name)
 
 
 class CompiledMetrics:
@@ -155,8 +154,10 @@ def make_metric(entry: Any, target: Any, prediction: Any, loss: Any) -> Any:
         )
     metric = metric_functions.get(entry)
     if isinstance(metric, metric_functions.Metric):
+        if isinstance(entry, str):
+            metric.name = entry  # as the user wrote it, so that the history has that key
         return metric
     return metric_functions.MeanMetricWrapper(metric, name=getattr(entry, "__name__", str(entry)))
 
 
-__all__ = ["CompiledLoss", "CompiledMetrics", "call_loss", "make_metric", "names_of_outputs"]
+__all__ = ["CompiledLoss", "CompiledMetrics", "as_loss", "make_metric", "names_of_outputs"]

@@ -13,7 +13,7 @@ from ..core.tensor import Tensor
 from ..ops.convert import to_float
 from .labels import check_class_numbers, sparse_labels
 from .loss import losses
-from .shapes import aligned, one_hot_hint, value_hint
+from .shapes import aligned, kind_of_targets, one_hot_hint, value_hint
 
 
 def _check_axis(name: str, axis: Any) -> None:
@@ -175,6 +175,19 @@ def sparse_categorical_crossentropy(
     result = ops.where(kept, result, ops.zeros_like(result))
     result.mask = kept
     return result
+
+
+@losses.register("ce")
+def crossentropy(y_true: Any, y_pred: Any) -> Tensor:
+    """The cross-entropy that suits the shapes, for `compile(loss="crossentropy")` (Keras has the name there alone).
+
+    One output a sample: binary. Targets of lower rank, or ending in 1: sparse. Otherwise categorical.
+    """
+    y_true, y_pred = ops.convert_to_tensor(y_true), to_float(y_pred)
+    kind = kind_of_targets(y_true.shape, y_pred.shape)
+    if kind == "binary":
+        return binary_crossentropy(y_true, y_pred)
+    return (sparse_categorical_crossentropy if kind == "sparse" else categorical_crossentropy)(y_true, y_pred)
 
 
 @losses.register()

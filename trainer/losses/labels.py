@@ -50,7 +50,8 @@ def check_class_numbers(name: str, labels: Tensor, classes: Any) -> None:
     array = labels.array
     if array is None or not isinstance(classes, int) or not array.size:
         return
-    if int(array.max()) >= classes or int(array.min()) < 0:
+    # Seen without sign, a negative number is a very large one: a single pass finds both.
+    if array.view(f"u{array.itemsize}").max() >= classes:
         low, high = int(array.min()), int(array.max())
         start = "Numbers that start at 1 must be reduced by 1. " if low == 1 and high == classes else ""
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .. import ops
@@ -36,6 +37,15 @@ def squeeze_or_expand_to_same_rank(first: Tensor, second: Tensor, expand_rank_1:
             return ops.reshape(first, (*first.shape, 1)), second
         return first, ops.reshape(second, second.shape[:-1])
     return first, second
+
+
+def kind_of_targets(y_true_shape: Sequence[Any], y_pred_shape: Sequence[Any]) -> str:
+    """How targets stand to predictions: "binary" (one output), "sparse" (class numbers) or "categorical" (one-hot)."""
+    if len(y_pred_shape) and y_pred_shape[-1] == 1:
+        return "binary"
+    if len(y_true_shape) < len(y_pred_shape) or (len(y_true_shape) and y_true_shape[-1] == 1):
+        return "sparse"
+    return "categorical"
 
 
 def aligned(name: str, y_true: Any, y_pred: Any, hint: Any = None) -> tuple[Tensor, Tensor]:

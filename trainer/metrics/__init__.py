@@ -63,7 +63,7 @@ from .regression import (
     R2Score,
     RootMeanSquaredError,
 )
-from .resolve import kind_of_targets, resolve_accuracy, resolve_crossentropy
+from .resolve import resolve_accuracy, resolve_crossentropy
 
 __all__ = [
     "AUC",
@@ -124,7 +124,6 @@ __all__ = [
     "get",
     "hinge",
     "huber",
-    "kind_of_targets",
     "kl_divergence",
     "log_cosh",
     "mean_absolute_error",

@@ -26,6 +26,10 @@ class Thresholds:
         self.even = len(values) >= 3 and bool(np.allclose(self.values, even, atol=epsilon()))
         self.starts_below = bool(self.values[0] < 0.0 or self.values[-1] > 1.0)
         self.order = np.argsort(self.values, kind="stable")
+        rank = np.argsort(self.order)
+        # Row i: the thresholds, as given, that a prediction above i of them in ascending order exceeds.
+        self.exceeded = (np.arange(len(values) + 1)[:, None] > rank).astype("float32")
+        self.not_exceeded = 1.0 - self.exceeded
 
     def __len__(self) -> int:
         return len(self.values)
@@ -154,9 +158,9 @@ def _count_at_one(truth: Tensor, yes: Tensor, weight: Tensor | None) -> Counts:
     true_positives = _total(ops.multiply(weighted, yes))
     positives = _total(weighted)
     claimed = _total(yes if weight is None else ops.multiply(yes, weight))
-    everything = ops.ones_like(truth) if weight is None else weight
+    everything = ops.cast(truth.size, "float32") if weight is None else _total(weight)
     false_positives = ops.subtract(claimed, true_positives)
-    true_negatives = ops.subtract(ops.subtract(_total(everything), positives), false_positives)
+    true_negatives = ops.subtract(ops.subtract(everything, positives), false_positives)
     return Counts(true_positives, false_positives, true_negatives, ops.subtract(positives, true_positives))
 
 
@@ -167,7 +171,7 @@ def _total(x: Tensor) -> Tensor:
 def _count_at_many(
     truth: Tensor, thresholds: Thresholds, passed: Tensor, weight: Tensor | None, multi_label: bool
 ) -> Counts:
-    """Each answer goes into the cell of its label and the number of thresholds it exceeds; sums from above follow."""
+    """Answers are put into cells by label and number of thresholds exceeded; a product adds the cells up."""
     places = len(thresholds) + 1
     labels = _classes("multi_label", passed) if multi_label else 1
     cells = ops.add(passed, ops.multiply(ops.cast(truth, "int32"), places))
@@ -175,19 +179,10 @@ def _count_at_many(
         cells = ops.add(cells, np.arange(labels, dtype="int32") * (2 * places))
     weight = ops.ones_like(cells, dtype="float32") if weight is None else weight
     sums = histogram(ops.reshape(cells, (-1,)), ops.reshape(weight, (-1,)), labels * 2 * places)
-    sums = ops.reshape(sums, (labels, 2, places))
-    above = ops.flip(ops.cumsum(ops.flip(sums, axis=-1), axis=-1), axis=-1)
-    yes, everything = above[..., 1:], above[..., :1]
-    no = ops.subtract(everything, yes)
-    forms = []
-    for answers, label in ((yes, 1), (yes, 0), (no, 0), (no, 1)):
-        one = ops.transpose(answers[:, label, :]) if multi_label else answers[0, label]
-        forms.append(_in_given_order(one, thresholds.order))
-    return Counts(*forms)
-
-
-def _in_given_order(x: Tensor, order: np.ndarray) -> Tensor:
-    """Results for ascending thresholds in the order in which the thresholds were given."""
-    if np.array_equal(order, np.arange(len(order))):
-        return x
-    return ops.take(x, np.argsort(order).astype("int32"), axis=0)
+    sums = ops.reshape(sums, (labels, 2, places) if multi_label else (2, places))
+    yes = ops.matmul(sums, thresholds.exceeded)
+    no = ops.matmul(sums, thresholds.not_exceeded)
+    if not multi_label:
+        return Counts(yes[1], yes[0], no[0], no[1])
+    yes, no = ops.transpose(yes, (1, 2, 0)), ops.transpose(no, (1, 2, 0))
+    return Counts(yes[1], yes[0], no[0], no[1])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..losses.crossentropy import binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy
+from ..losses.shapes import kind_of_targets
 from .accuracy import BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy
 from .loss_metrics import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
 from .metric import Metric
@@ -19,15 +20,6 @@ _CROSSENTROPIES = {
     "sparse": SparseCategoricalCrossentropy,
     "categorical": CategoricalCrossentropy,
 }
-
-
-def kind_of_targets(y_true_shape: Sequence[Any], y_pred_shape: Sequence[Any]) -> str:
-    """How targets stand to predictions: "binary" (one output), "sparse" (class numbers) or "categorical" (one-hot)."""
-    if len(y_pred_shape) and y_pred_shape[-1] == 1:
-        return "binary"
-    if len(y_true_shape) < len(y_pred_shape) or (len(y_true_shape) and y_true_shape[-1] == 1):
-        return "sparse"
-    return "categorical"
 
 
 def _kind_of_loss(loss: Any) -> str | None:

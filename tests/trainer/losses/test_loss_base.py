@@ -236,3 +236,19 @@ def test_the_number_of_classes_must_be_known():
 def test_a_single_class_is_warned_of():
     with pytest.warns(SyntaxWarning, match="y_pred ends in a single class"):
         losses.categorical_focal_crossentropy(np.ones((2, 1)), np.ones((2, 1)))
+
+
+SUITED = [
+    ([[1.0], [0.0]], [[0.7], [0.4]], "binary_crossentropy"),
+    ([1, 0], [[0.7], [0.4]], "binary_crossentropy"),
+    ([1, 0], [[0.7, 0.3], [0.4, 0.6]], "sparse_categorical_crossentropy"),
+    ([[1], [0]], [[0.7, 0.3], [0.4, 0.6]], "sparse_categorical_crossentropy"),
+    ([[1, 0], [0, 1]], [[0.7, 0.3], [0.4, 0.6]], "categorical_crossentropy"),
+]
+
+
+@pytest.mark.parametrize(("y_true", "y_pred", "name"), SUITED)
+@pytest.mark.parametrize("alias", ["crossentropy", "ce"])
+def test_crossentropy_suits_the_shapes(y_true, y_pred, name, alias):
+    got = losses.get(alias)(y_true, y_pred)
+    np.testing.assert_array_equal(got.numpy(), getattr(losses, name)(y_true, y_pred).numpy())
