@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..trainer.core.graph import Graph
 from ..trainer.core.variable import Variable
+from .external import write_model
+from .files import check_writable
 from .ir import OnnxGraph
+from .opsets import check_opset
 from .origins import Origin, origins_text
 from .passes.pipeline import improve
-from .runtime import session
+from .runtime import explain, session
 from .serialize import model_proto
 from .writer import lower_graph
 
@@ -32,7 +37,7 @@ def to_onnx(
     keep_weights: bool = False,
     optimize: bool = True,
 ) -> Any:
-    """The ONNX model (protobuf) of a graph.
+    """The ONNX model (protobuf) of a graph. Raises `ValueError` for an opset that cannot be written and run here.
 
     weight_names: names of initializers; without one, a variable's path
     fold_batch_normalization: merge it into convolutions where its statistics are fixed
@@ -40,12 +45,46 @@ def to_onnx(
         would prevent that is folded
     optimize: False writes the operators as they were lowered, for comparison
     """
+    options = {"weight_names": weight_names, "fold_batch_normalization": fold_batch_normalization}
+    lowered = to_graph(graph, input_names, output_names, opset, keep_weights=keep_weights, optimize=optimize, **options)
+    return model_proto(lowered, opset, {**(metadata or {}), **_origins(lowered)})
+
+
+def to_graph(
+    graph: Graph,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+    opset: int = DEFAULT_OPSET,
+    *,
+    weight_names: Mapping[Variable, str] | None = None,
+    fold_batch_normalization: bool = True,
+    keep_weights: bool = False,
+    optimize: bool = True,
+) -> OnnxGraph:
+    """The ONNX graph of a graph, before it becomes protobuf; arguments as of `to_onnx`."""
+    check_opset(opset)
     inputs = list(input_names or [x.name or f"input_{i}" for i, x in enumerate(graph.inputs)])
     outputs = list(output_names or [f"output_{i}" for i in range(len(graph.results))])
     lowered = lower_graph(graph, inputs, outputs, opset, weight_names=weight_names)
-    if optimize:
-        improve(lowered, opset, fold_batch_normalization, keep_weights)
-    return model_proto(lowered, opset, {**(metadata or {}), **_origins(lowered)})
+    return improve(lowered, opset, fold_batch_normalization, keep_weights) if optimize else lowered
+
+
+def write_onnx(
+    path: str | os.PathLike[str],
+    graph: Graph,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+    opset: int = DEFAULT_OPSET,
+    metadata: Mapping[str, str] | None = None,
+    **options: Any,
+) -> Path:
+    """Write the ONNX file of a graph, whole or not at all; beyond 2 GB the weights go to a second file, `<name>.data`.
+
+    Arguments as of `to_onnx`. Raises `FileNotFoundError`, `IsADirectoryError` or `PermissionError` before any work.
+    """
+    check_writable(path)
+    lowered = to_graph(graph, input_names, output_names, opset, **options)
+    return write_model(path, lowered, opset, {**(metadata or {}), **_origins(lowered)})
 
 
 def _origins(graph: OnnxGraph) -> dict[str, str]:
@@ -55,7 +94,16 @@ def _origins(graph: OnnxGraph) -> dict[str, str]:
 
 
 def run_graph(graph: Graph, *values: Any, opset: int = DEFAULT_OPSET) -> list[np.ndarray]:
-    """Run a graph in onnxruntime; the outputs in the order of `graph.results`."""
-    running = session(to_onnx(graph, opset=opset).SerializeToString())
-    feed = {x.name: np.asarray(v) for x, v in zip(running.get_inputs(), values, strict=True)}
-    return running.run(None, feed)
+    """Run a graph in onnxruntime; the outputs in the order of `graph.results`.
+
+    Raises `RuntimeError` naming the node and the user's line where onnxruntime fails.
+    """
+    lowered = to_graph(graph, opset=opset)
+    try:
+        running = session(model_proto(lowered, opset).SerializeToString())
+        feed = {x.name: np.asarray(v) for x, v in zip(running.get_inputs(), values, strict=True)}
+        return running.run(None, feed)
+    except Exception as error:
+        if type(error).__module__.startswith("onnxruntime"):
+            raise explain(error, lowered.sources()) from error
+        raise

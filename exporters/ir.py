@@ -80,6 +80,14 @@ class OnnxGraph:
         _rename_keys(self.specs, names)
         _rename_keys(self.origins, names)
 
+    def sources(self) -> dict[str, str]:
+        """For nodes by name, the user's line that they come from, where it is known."""
+        found = {node.name: node.source for node in self.nodes if node.source}
+        for node in self.nodes:
+            for graph in node.subgraphs():
+                found.update(graph.sources())
+        return found
+
     def operators(self) -> list[str]:
         """Operator names in order, those of subgraphs after their node."""
         found: list[str] = []

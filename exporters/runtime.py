@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .lazy import LazyModule
@@ -36,6 +37,31 @@ def session(
     if device == "cuda" and providers is None and CUDA not in running.get_providers():
         raise RuntimeError(_no_gpu("onnxruntime has the CUDA provider, but could not start it (driver, CUDA or cuDNN)"))
     return running
+
+
+def loads(model: bytes) -> bool:
+    """Whether the installed onnxruntime accepts a model."""
+    try:
+        session(model, optimize=False, device="cpu")
+    except Exception:  # onnxruntime's classes of errors have no common name
+        return False
+    return True
+
+
+def explain(error: Exception, sources: Mapping[str, str]) -> RuntimeError:
+    """An error of onnxruntime with the node it speaks of: its path in the model and the user's line that made it.
+
+    sources: for nodes by name, the line they come from
+    """
+    text = str(error)
+    found = re.search(r"running (\w+) node\. Name:'([^']*)'", text) or re.search(r"Node \(([^)]*)\) Op \((\w+)\)", text)
+    if found is None:
+        return RuntimeError(f"onnxruntime: {text}")
+    operator, name = found.groups() if "running" in found.group() else reversed(found.groups())
+    line = sources.get(name, "")
+    where = f"\n  made by {line}" if line else ""
+    reason = text.split("Status Message:")[-1].strip()
+    return RuntimeError(f"onnxruntime: operator {operator} at '{name}' failed: {reason}{where}")
 
 
 def session_device(running: Any) -> str:

@@ -261,6 +261,8 @@ class Writer:
         for old, new in renamed.items():
             self.onnx.specs.pop(old, None)
         self.onnx.rename(renamed)
+        for key, value in self.values.items():
+            self.values[key] = Value(renamed.get(value.name, value.name), value.spec)
 
 
 def lower_graph(
@@ -271,10 +273,22 @@ def lower_graph(
     name: str = "sardonyx",
     weight_names: Mapping[Variable, str] | None = None,
 ) -> OnnxGraph:
-    """Lower a whole graph; inputs, outputs and weights get the given names."""
+    """Lower a whole graph; inputs, outputs and weights get the given names. Nothing is improved yet."""
+    return write_graph(graph, input_names, output_names, opset, name, weight_names).onnx
+
+
+def write_graph(
+    graph: Graph,
+    input_names: Sequence[str],
+    output_names: Sequence[str],
+    opset: int,
+    name: str = "sardonyx",
+    weight_names: Mapping[Variable, str] | None = None,
+) -> Writer:
+    """Lower a whole graph; the writer knows under which name each tensor stands in it."""
     writer = Writer(name, opset, weight_names=weight_names)
     for tensor, input_name in zip(graph.inputs, input_names, strict=True):
         writer.input(tensor, input_name)
     writer.lower(graph.nodes)
     writer.declare_outputs(graph.results, output_names)
-    return writer.onnx
+    return writer

@@ -1,0 +1,232 @@
+"""What is asked of a file before anything is built from it or onnxruntime sees it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .lazy import onnx
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a file may ask for.
+
+    file_bytes: size of the file, without external data
+    nodes: operators after every call of a function is replaced by its body
+    nesting: graphs within graphs, and functions calling functions
+    tensor_bytes: one tensor
+    total_bytes: all tensors together, external ones included
+    """
+
+    file_bytes: int = 2**31
+    nodes: int = 1_000_000
+    nesting: int = 32
+    tensor_bytes: int = 2**34
+    total_bytes: int = 2**36
+
+
+def check_file(source: str | os.PathLike[str] | bytes, budget: Budget | None = None) -> Any:
+    """Check an ONNX file, or the bytes of one, against a budget; returns the parsed `ModelProto` (external data unread).
+
+    Raises `FileNotFoundError` or `IsADirectoryError`, and `ValueError` for what is empty, truncated, no ONNX file, over
+    the budget, or reads outside of its folder.
+    """
+    budget = budget or Budget()
+    label, content, folder = _content(source, budget)
+    model = _parsed(label, content)
+    _Check(label, model, budget, folder).all()
+    return model
+
+
+def _content(source: str | os.PathLike[str] | bytes, budget: Budget) -> tuple[str, bytes, Path | None]:
+    if isinstance(source, bytes):
+        label, size = "ONNX model", len(source)
+    else:
+        path = Path(source).expanduser()
+        label = f"'{path}'"
+        if path.is_dir():
+            raise IsADirectoryError(f"{label} is a folder, not an ONNX file")
+        if not path.exists():
+            raise FileNotFoundError(f"{label}: no such file")
+        if not path.is_file():
+            raise ValueError(f"{label} is no ordinary file")
+        size = path.stat().st_size
+    if not size:
+        raise ValueError(f"{label}: the file is empty")
+    if size > budget.file_bytes:
+        raise ValueError(f"{label}: {size:,} bytes, more than the {budget.file_bytes:,} that are allowed")
+    if isinstance(source, bytes):
+        return label, source, None
+    return label, path.read_bytes(), path.parent
+
+
+def _parsed(label: str, content: bytes) -> Any:
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(content)
+    except Exception:  # protobuf has several implementations, each with its own class of error
+        raise ValueError(f"{label} is not an ONNX file, or is cut off") from None
+    if not model.ir_version or not model.HasField("graph") or not model.opset_import:
+        raise ValueError(f"{label} is not an ONNX file: it has no version, no graph or no operator set")
+    return model
+
+
+def tensor_bytes(tensor: Any) -> int:
+    """Bytes that a tensor of the file takes. Raises `ValueError` for negative sizes or an unknown element type."""
+    count = 1
+    for size in tensor.dims:
+        if size < 0:
+            raise ValueError(f"tensor '{tensor.name}' has the negative size {size}")
+        count *= size
+    if tensor.data_type == onnx.TensorProto.STRING:
+        return count
+    try:
+        item = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"tensor '{tensor.name}' has the unknown element type {tensor.data_type}") from None
+    return count * item
+
+
+class _Check:
+    """The checks of one model."""
+
+    def __init__(self, label: str, model: Any, budget: Budget, folder: Path | None) -> None:
+        self.label = label
+        self.model = model
+        self.budget = budget
+        self.folder = folder
+        self.functions = {(f.domain, f.name): f for f in model.functions}
+        self.counted: dict[tuple[str, str], tuple[int, int]] = {}
+        self.open: set[tuple[str, str]] = set()
+
+    def all(self) -> None:
+        """Nodes and nesting first: they bound the work of the rest."""
+        nodes, depth = self._size(self.model.graph.node, 1)
+        for key in self.functions:
+            self._function_size(key, 1)
+        self._demand(depth <= self.budget.nesting, f"graphs nest {depth} deep, more than {self.budget.nesting}")
+        self._demand(nodes <= self.budget.nodes, f"{nodes:,} nodes after inlining, more than {self.budget.nodes:,}")
+        total = 0
+        for tensor in tensors(self.model):
+            total += self._tensor(tensor)
+        self._demand(total <= self.budget.total_bytes, f"tensors of {total:,} bytes, more than {self.budget.total_bytes:,}")
+
+    def _demand(self, holds: bool, otherwise: str) -> None:
+        if not holds:
+            raise ValueError(f"{self.label}: {otherwise}")
+
+    def _size(self, nodes: Any, level: int) -> tuple[int, int]:
+        """Number of nodes after inlining, and depth."""
+        self._demand(level <= self.budget.nesting, f"graphs nest more than {self.budget.nesting} deep")
+        count, depth = 0, 1
+        for node in nodes:
+            inner = self._function_size((node.domain, node.op_type), level) if (node.domain, node.op_type) in self.functions else (1, 0)
+            parts = [inner, *[self._size(g.node, level + 1) for g in subgraphs(node)]]
+            count += sum(n for n, _ in parts)
+            depth = max(depth, 1 + max(d for _, d in parts))
+        return count, depth
+
+    def _function_size(self, key: tuple[str, str], level: int) -> tuple[int, int]:
+        self._demand(key not in self.open, f"the function '{key[1]}' calls itself")
+        if key not in self.counted:
+            self.open.add(key)
+            self.counted[key] = self._size(self.functions[key].node, level + 1)
+            self.open.discard(key)
+        return self.counted[key]
+
+    def _tensor(self, tensor: Any) -> int:
+        try:
+            size = tensor_bytes(tensor)
+        except ValueError as error:
+            raise ValueError(f"{self.label}: {error}") from None
+        self._demand(
+            size <= self.budget.tensor_bytes,
+            f"tensor '{tensor.name}' has {size:,} bytes, more than {self.budget.tensor_bytes:,}",
+        )
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            with open_external(self.label, self.folder, tensor, size):
+                pass
+        elif tensor.raw_data:
+            self._demand(
+                len(tensor.raw_data) == -(-size // 1) or _packed(tensor),
+                f"tensor '{tensor.name}' has {len(tensor.raw_data):,} bytes of data where its shape needs {size:,}",
+            )
+        return size
+
+
+def _packed(tensor: Any) -> bool:
+    """Whether several elements share a byte (4-bit types)."""
+    names = onnx.TensorProto.DataType.Name(tensor.data_type)
+    return names in ("INT4", "UINT4", "FLOAT4E2M1", "INT2", "UINT2")
+
+
+def open_external(label: str, folder: Path | None, tensor: Any, size: int) -> Any:
+    """The open file, at the right place, of a tensor's external data; everything is decided on the opened descriptor.
+
+    Raises `ValueError` for a path outside the model's folder, links, and data that is too short.
+    """
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    location = entries.get("location", "")
+    problem = f"{label}: external data of tensor '{tensor.name}'"
+    parts = Path(location).parts
+    if folder is None or not location or os.path.isabs(location) or ".." in parts or "\\" in location or ":" in location:
+        raise ValueError(f"{problem}: {location!r} is not a file under the model's folder")
+    target = folder / location
+    if target.resolve().parent != folder.resolve().joinpath(*parts[:-1]):
+        raise ValueError(f"{problem}: '{location}' leads out of the model's folder through a link")
+    try:
+        handle = os.open(target, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:
+        raise ValueError(f"{problem}: cannot open '{location}' ({error.strerror})") from None
+    file = os.fdopen(handle, "rb")
+    try:
+        _seek_external(problem, location, file, entries, size)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _seek_external(problem: str, location: str, file: Any, entries: dict[str, str], size: int) -> None:
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        raise ValueError(f"{problem}: '{location}' is no ordinary file of its own (it is linked, or a device)")
+    try:
+        offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
+    except ValueError:
+        raise ValueError(f"{problem}: offset and length must be whole numbers") from None
+    if offset < 0 or length != size or offset + length > status.st_size:
+        raise ValueError(f"{problem}: '{location}' has {status.st_size:,} bytes, needed are {size:,} from {offset:,} on")
+    file.seek(offset)
+
+
+def subgraphs(node: Any) -> Iterator[Any]:
+    """The graphs among the attributes of a node."""
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def tensors(model: Any) -> Iterator[Any]:
+    """Every tensor of a model: initializers and attributes, in subgraphs and functions too."""
+    pending = [model.graph, *model.functions]
+    while pending:
+        graph = pending.pop()
+        if isinstance(graph, onnx.GraphProto):
+            yield from graph.initializer
+            for sparse in graph.sparse_initializer:
+                yield from (sparse.values, sparse.indices)
+        for node in graph.node:
+            pending.extend(subgraphs(node))
+            for attribute in node.attribute:
+                if attribute.HasField("t"):
+                    yield attribute.t
+                if attribute.HasField("sparse_tensor"):
+                    yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
+                yield from attribute.tensors
