@@ -12,6 +12,8 @@ import numpy as np
 REDUCTIONS: dict[str, np.ufunc] = {"add": np.add, "max": np.maximum, "min": np.minimum, "mul": np.multiply}
 _NARROW = 32
 _LIGHT = 16
+_FEW = 128
+_BLOCK = 2048
 
 
 def positions(indices: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
@@ -43,10 +45,29 @@ def add_rows(rows: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
         return _reduce_sorted(np.zeros((count, width), values.dtype), rows, values, np.add)
     if width == 1:
         return np.bincount(rows, values[:, 0], count).astype(values.dtype, copy=False)[:, None]
+    if count <= min(4 * width, _FEW):
+        result = _add_few(rows, values, count)
+        if np.isfinite(result).all():
+            return result
     if width <= _NARROW:
         flat = (rows[:, None] * width + np.arange(width)).ravel()
         return np.bincount(flat, values.ravel(), count * width).reshape(count, width).astype(values.dtype, copy=False)
     return _add_wide(rows, values, count)
+
+
+def _add_few(rows: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
+    """One-hot matrices times blocks of rows. An infinite value spoils all rows: 0 times infinity is no number."""
+    result = np.zeros((count, values.shape[1]), values.dtype)
+    width = min(_BLOCK, len(rows))
+    columns, chosen = np.arange(width), np.zeros((count, width), values.dtype)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for start in range(0, len(rows), width):
+            block = rows[start : start + width]
+            places = columns[: len(block)]
+            chosen[block, places] = 1
+            result += chosen[:, : len(block)] @ values[start : start + width]
+            chosen[block, places] = 0
+    return result
 
 
 def _add_wide(rows: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
@@ -118,7 +139,11 @@ def elements_along(indices: np.ndarray, shape: tuple[int, ...], axis: int) -> np
         wrong = indices[(indices < -size) | (indices >= size)][0]
         raise IndexError(f"index {wrong} is out of range for axis {axis} of size {size}")
     indices = indices.astype(np.int64, copy=False)
-    indices = indices + size * (indices < 0)
+    if indices.size and indices.min() < 0:
+        indices = indices + size * (indices < 0)
+    if axis == len(shape) - 1 and indices.shape[:-1] == shape[:-1]:
+        rows = math.prod(shape[:-1])
+        return (indices.reshape(rows, indices.shape[-1]) + (np.arange(rows) * size)[:, None]).ravel()
     flat: np.ndarray = np.zeros((), np.int64)
     for i, length in enumerate(shape):
         part = indices if i == axis else np.arange(indices.shape[i]).reshape((-1,) + (1,) * (len(shape) - i - 1))

@@ -221,7 +221,11 @@ def as_number(x: Any) -> Any:
 
 
 def promote_all(*values: Any) -> list[Any]:
-    """Any number of operands brought to one element type."""
+    """Any number of operands brought to one element type. The fast path: tensors of equal types already."""
+    if values and all(type(v) is Tensor for v in values):
+        common = values[0].dtype
+        if all(v.dtype == common for v in values):
+            return list(values)
     tensors = [v if isinstance(v, (Tensor, Variable)) else convert_to_tensor(v) for v in values]
     strong = [t.dtype for t, v in zip(tensors, values, strict=True) if not isinstance(v, _scalar_types)]
     weak = [type(v) for v in values if isinstance(v, _scalar_types)]

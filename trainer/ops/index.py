@@ -16,7 +16,7 @@ from .gather import gather_nd_primitive, take_primitive
 from .masking import compress, nonzero_positions
 from .rules import broadcast_shapes
 from .shape import moveaxis
-from .slicing import WHOLE, index_primitive, symbolic_bound
+from .slicing import WHOLE, Items, index_primitive, symbolic_bound
 
 __all__ = ["get_item"]
 
@@ -36,8 +36,39 @@ def get_item(x: Any, key: Any) -> Tensor:
     ([[2, 1, 0], [5, 4, 3]], [5, 0], [4, 5])
     """
     tensor = x if type(x) is Tensor else convert_to_tensor(x)
-    rank = len(tensor.shape)
-    parts = _expand_ellipsis(key if type(key) is tuple else (key,), rank)
+    parts = key if type(key) is tuple else (key,)
+    plain = _plain_items(parts, len(tensor.shape))
+    if plain is not None:
+        return index_primitive(tensor, items=plain) if plain else tensor
+    return _general(tensor, parts)
+
+
+def _plain_items(parts: tuple[Any, ...], rank: int) -> Items | None:
+    """The items of a key of numbers and slices between numbers; None for other keys."""
+    items: list[Any] = []
+    for part in parts:
+        kind = type(part)
+        if kind is int:
+            items.append(part)
+        elif kind is slice:
+            start, stop, step = part.start, part.stop, part.step
+            for bound in (start, stop, step):
+                if bound is not None and type(bound) is not int:
+                    return None
+            if step == 0:
+                return None
+            items.append((start, stop, None if step == 1 else step))
+        else:
+            return None
+    if len(items) > rank:
+        return None
+    while items and items[-1] == WHOLE:
+        items.pop()
+    return tuple(items)
+
+
+def _general(tensor: Tensor, parts: tuple[Any, ...]) -> Tensor:
+    parts = _expand_ellipsis(parts, len(tensor.shape))
     items: list[Any] = []
     arrays = False
     axis = 0

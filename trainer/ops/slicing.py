@@ -6,6 +6,7 @@ An index is a tuple of items as NumPy reads them: an integer (or symbolic size) 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,6 +77,7 @@ def symbolic_bound(bound: Any, size: Size) -> Any:
     return bound if least is not None and least >= 0 else maximum(bound, 0)
 
 
+@lru_cache(maxsize=4096)
 def _numpy_index(items: Items) -> tuple[Any, ...]:
     return tuple([_numpy_item(item) for item in items])
 

@@ -300,3 +300,11 @@ def test_addition_of_rows_equals_numpy(width, count):
 def test_integer_sums_are_exact():
     big = np.array([2**60, 1, 2**60 + 3], "int64")
     assert ops.scatter([[0], [1], [0]], big, (2,)).tolist() == [2**61 + 3, 1]
+
+
+@pytest.mark.parametrize("width", [1, 20, 64])
+def test_an_infinite_update_spoils_its_own_row_alone(width):
+    values = np.ones((4, width), "float32")
+    values[1] = np.inf
+    result = np.asarray(ops.scatter([[0], [1], [2], [2]], values, (4, width)))
+    np.testing.assert_array_equal(result[:, 0], [1, np.inf, 2, 0])

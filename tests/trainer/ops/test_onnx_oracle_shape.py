@@ -104,7 +104,8 @@ OPERATORS = {
     "Trilu": lambda x, k=0, upper=1: ops.triu(x, int(k)) if upper else ops.tril(x, int(k)),
     "Unsqueeze": lambda x, axes: ops.expand_dims(x, tuple(int(a) for a in axes)),
 }
-# equal parts of Split before opset 18 (their number is that of the outputs), batch axes of GatherND, wrapping pads, negative pads, sequences and optional types have no form in Keras's names
+# equal parts of Split before opset 18 (their number is that of the outputs);
+# batch axes of GatherND, wrapping pads, negative pads, sequences and optional types have no form in Keras's names
 SKIPPED = (
     "batch_dim",
     "_opset13",
