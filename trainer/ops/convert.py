@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dims import Dim, contains_dim
+from ..core.dims import Dim, contains_dim, product
 from ..core.dtypes import as_dtype, default_float, dtype_name, result_type
 from ..core.emitter import Emitter, Value
 from ..core.errors import DtypeError, ShapeError, format_shape
@@ -16,7 +16,9 @@ from ..core.spec import TensorSpec, same_shape
 from ..core.tensor import Tensor
 from ..core.variable import Variable
 
-__all__ = ["cast", "convert_to_numpy", "convert_to_tensor", "dtype", "is_tensor", "shape"]
+__all__ = [
+    "array", "cast", "convert_to_numpy", "convert_to_tensor", "dtype", "is_tensor", "ndim", "shape", "size",
+]  # fmt: skip
 
 _scalar_types = (bool, int, float)
 
@@ -252,6 +254,26 @@ def dtype(x: Any) -> str:
 def shape(x: Any) -> tuple[Any, ...]:
     """Sizes of anything array-like: integers, symbolic sizes where unknown (Keras name: `ops.shape`)."""
     return x.shape if isinstance(x, (Tensor, Variable)) else convert_to_tensor(x).shape
+
+
+def ndim(x: Any) -> int:
+    """Number of axes of anything array-like."""
+    return len(shape(x))
+
+
+def size(x: Any) -> Any:
+    """Number of elements of anything array-like: an integer, or a symbolic size.
+
+    >>> import sardonyx as sx
+    >>> sx.ops.size([[1, 2, 3], [4, 5, 6]])
+    6
+    """
+    return product(shape(x))
+
+
+def array(x: Any, dtype: Any = None) -> Tensor:
+    """A tensor of anything array-like, as `convert_to_tensor`."""
+    return convert_to_tensor(x, dtype)
 
 
 def convert_to_numpy(x: Any) -> np.ndarray:

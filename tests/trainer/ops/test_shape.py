@@ -203,3 +203,10 @@ def test_dtype_mismatch_in_a_primitive_is_named():
 
     with pytest.raises(DtypeError, match="concatenate: expected tensors of one dtype, got float32 and int32"):
         concatenate_primitive(symbolic(2), ops.ones(2, "int32"), axis=0)
+
+
+def test_sizes_of_anything():
+    assert ops.ndim([[1, 2]]) == 2
+    assert ops.size(np.zeros((2, 3))) == 6
+    assert str(ops.size(symbolic("batch", 3))) == "3*batch"
+    assert ops.array([1, 2]).dtype == "int32"
