@@ -48,10 +48,14 @@ class Comparison:
 
     def __str__(self) -> str:
         rows = [("output", "shape", "largest difference", "")]
-        rows += [(o.name, str(o.shape), f"{o.largest:.2e}", "equal" if o.allowed else "DIFFERENT") for o in self.outputs]
+        rows += [
+            (o.name, str(o.shape), f"{o.largest:.2e}", "equal" if o.allowed else "DIFFERENT") for o in self.outputs
+        ]
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        lines.append(f"tolerance: {self.absolute:g} + {self.relative:g} * |value|; {self.compared} values inside compared")
+        lines.append(
+            f"tolerance: {self.absolute:g} + {self.relative:g} * |value|; {self.compared} values inside compared"
+        )
         if self.first is not None:
             lines.append(f"first difference: {self.first.node}, value '{self.first.name}', {self.first.largest:.2e}")
         return "\n".join(lines)
@@ -99,7 +103,9 @@ def _model(file: Any) -> Any:
 def _check_roles(graph: Graph, names: list[list[str]]) -> None:
     for what, own, others in (("inputs", graph.inputs, names[0]), ("outputs", graph.results, names[1])):
         if len(own) != len(others):
-            raise ValueError(f"compare: the graph has {len(own)} {what}, the file has {len(others)} ({', '.join(others)})")
+            raise ValueError(
+                f"compare: the graph has {len(own)} {what}, the file has {len(others)} ({', '.join(others)})"
+            )
 
 
 def _known_values(graph: Graph, arrays: list[np.ndarray], names: list[list[str]], model: Any) -> dict[str, np.ndarray]:
@@ -137,7 +143,9 @@ def _run(model: Any, inputs: list[str], wanted: list[str], arrays: list[np.ndarr
     return dict(zip(wanted, running.run(wanted, dict(zip(inputs, arrays, strict=True))), strict=True))
 
 
-def _difference(name: str, node: Any, ours: np.ndarray, theirs: np.ndarray, relative: float, absolute: float) -> Difference:
+def _difference(
+    name: str, node: Any, ours: np.ndarray, theirs: np.ndarray, relative: float, absolute: float
+) -> Difference:
     where = f"{node.op_type} at '{node.name}'" if node is not None else "no node"
     if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
         return Difference(name, f"{where} ({ours.dtype} {ours.shape} on NumPy)", theirs.shape, float("inf"), False)

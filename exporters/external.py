@@ -42,7 +42,9 @@ def write_model(
             file.write(content)
         return target
     outside = {name: array for name, array in graph.initializers.items() if array.nbytes >= OWN_FILE}
-    inside = OnnxGraph(**{**_fields(graph), "initializers": {n: a for n, a in graph.initializers.items() if n not in outside}})
+    inside = OnnxGraph(
+        **{**_fields(graph), "initializers": {n: a for n, a in graph.initializers.items() if n not in outside}}
+    )
     model = model_proto(inside, opset, metadata)
     location = f"{target.name}.data"
     places, checksum = _write_arrays(target.with_name(location), outside)

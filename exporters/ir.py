@@ -12,6 +12,9 @@ import numpy as np
 from ..trainer.core.spec import TensorSpec
 from .origins import Origin
 
+CONTROL = frozenset(("If", "Loop", "Scan"))
+"""The operators that have graphs as attributes."""
+
 
 @dataclass(slots=True)
 class OnnxNode:
@@ -26,7 +29,9 @@ class OnnxNode:
     source: str = ""
 
     def subgraphs(self) -> list[OnnxGraph]:
-        """Graphs among the attributes (of If, Loop, Scan)."""
+        """Graphs among the attributes of If, Loop and Scan."""
+        if self.operator not in CONTROL:
+            return []
         return [value for value in self.attributes.values() if isinstance(value, OnnxGraph)]
 
     def reads(self) -> set[str]:
@@ -59,11 +64,11 @@ class OnnxGraph:
 
     def uses(self) -> Counter[str]:
         """How often each value is read, by nodes (those of subgraphs too) and as an output."""
-        counts: Counter[str] = Counter(self.outputs)
+        counts = Counter([*self.outputs, *[name for node in self.nodes for name in node.inputs if name]])
         for node in self.nodes:
-            counts.update(name for name in node.inputs if name)
-            for graph in node.subgraphs():
-                counts.update(graph.uses())
+            if node.operator in CONTROL:
+                for graph in node.subgraphs():
+                    counts.update(graph.uses())
         return counts
 
     def rename(self, names: Mapping[str, str]) -> None:

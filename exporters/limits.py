@@ -114,7 +114,9 @@ class _Check:
         total = 0
         for tensor in tensors(self.model):
             total += self._tensor(tensor)
-        self._demand(total <= self.budget.total_bytes, f"tensors of {total:,} bytes, more than {self.budget.total_bytes:,}")
+        self._demand(
+            total <= self.budget.total_bytes, f"tensors of {total:,} bytes, more than {self.budget.total_bytes:,}"
+        )
 
     def _demand(self, holds: bool, otherwise: str) -> None:
         if not holds:
@@ -125,7 +127,11 @@ class _Check:
         self._demand(level <= self.budget.nesting, f"graphs nest more than {self.budget.nesting} deep")
         count, depth = 0, 1
         for node in nodes:
-            inner = self._function_size((node.domain, node.op_type), level) if (node.domain, node.op_type) in self.functions else (1, 0)
+            inner = (
+                self._function_size((node.domain, node.op_type), level)
+                if (node.domain, node.op_type) in self.functions
+                else (1, 0)
+            )
             parts = [inner, *[self._size(g.node, level + 1) for g in subgraphs(node)]]
             count += sum(n for n, _ in parts)
             depth = max(depth, 1 + max(d for _, d in parts))
@@ -174,7 +180,14 @@ def open_external(label: str, folder: Path | None, tensor: Any, size: int) -> An
     location = entries.get("location", "")
     problem = f"{label}: external data of tensor '{tensor.name}'"
     parts = Path(location).parts
-    if folder is None or not location or os.path.isabs(location) or ".." in parts or "\\" in location or ":" in location:
+    if (
+        folder is None
+        or not location
+        or os.path.isabs(location)
+        or ".." in parts
+        or "\\" in location
+        or ":" in location
+    ):
         raise ValueError(f"{problem}: {location!r} is not a file under the model's folder")
     target = folder / location
     if target.resolve().parent != folder.resolve().joinpath(*parts[:-1]):
@@ -201,7 +214,9 @@ def _seek_external(problem: str, location: str, file: Any, entries: dict[str, st
     except ValueError:
         raise ValueError(f"{problem}: offset and length must be whole numbers") from None
     if offset < 0 or length != size or offset + length > status.st_size:
-        raise ValueError(f"{problem}: '{location}' has {status.st_size:,} bytes, needed are {size:,} from {offset:,} on")
+        raise ValueError(
+            f"{problem}: '{location}' has {status.st_size:,} bytes, needed are {size:,} from {offset:,} on"
+        )
     file.seek(offset)
 
 

@@ -43,4 +43,6 @@ def _verify(label: str, tensor: Any, data: Any, checksums: dict[str, str]) -> No
         checksums[location] = hashlib.file_digest(data, "sha1").hexdigest()
         data.seek(place)
     if checksums[location] != expected.lower():
-        raise ValueError(f"{label}: the external data in '{location}' is damaged: its checksum is not the one in the model")
+        raise ValueError(
+            f"{label}: the external data in '{location}' is damaged: its checksum is not the one in the model"
+        )

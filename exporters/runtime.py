@@ -60,7 +60,7 @@ def explain(error: Exception, sources: Mapping[str, str]) -> RuntimeError:
     operator, name = found.groups() if "running" in found.group() else reversed(found.groups())
     line = sources.get(name, "")
     where = f"\n  made by {line}" if line else ""
-    reason = text.split("Status Message:")[-1].strip()
+    reason = text.rsplit("Status Message:", maxsplit=1)[-1].strip()
     return RuntimeError(f"onnxruntime: operator {operator} at '{name}' failed: {reason}{where}")
 
 
@@ -76,7 +76,9 @@ def _providers(device: str, providers: Sequence[Any] | None) -> list[Any]:
     if providers is not None:
         unknown = [p for p in providers if (p if isinstance(p, str) else p[0]) not in available]
         if unknown:
-            raise ValueError(f"providers: {unknown[0]!r} is not in the installed onnxruntime; it has {', '.join(available)}")
+            raise ValueError(
+                f"providers: {unknown[0]!r} is not in the installed onnxruntime; it has {', '.join(available)}"
+            )
         return list(providers)
     if device == "cuda" and CUDA not in available:
         raise RuntimeError(_no_gpu(f"the installed onnxruntime has only {', '.join(available)}"))

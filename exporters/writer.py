@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,6 +35,7 @@ class Writer:
         self.onnx = OnnxGraph(name)
         self.parent = parent
         self.taken: set[str] = parent.taken if parent else set()
+        self.numbers: dict[str, int] = parent.numbers if parent else {}
         self.values: dict[int, Value] = {}
         self.variables: dict[Variable, str] = parent.variables if parent else {}
         self.constants: dict[tuple[Any, ...], Value] = parent.constants if parent else {}
@@ -50,14 +50,16 @@ class Writer:
 
     def unique(self, name: str) -> str:
         """The name itself, or the name with a number when it is taken."""
-        candidate, count = name, 0
+        candidate = name
         while candidate in self.taken:
-            count += 1
+            self.numbers[name] = count = self.numbers.get(name, 0) + 1
             candidate = f"{name}_{count}"
         self.taken.add(candidate)
         return candidate
 
-    def __call__(self, operator: str, *inputs: Value | None, spec: TensorSpec | None = None, **attributes: Any) -> Value:
+    def __call__(
+        self, operator: str, *inputs: Value | None, spec: TensorSpec | None = None, **attributes: Any
+    ) -> Value:
         first = next((x for x in inputs if x is not None), None)
         known = spec if spec is not None else first.spec if first is not None else None
         if known is None:
@@ -72,7 +74,8 @@ class Writer:
         name = self.unique(f"{path}/{operator}" if path else operator)
         many = len(specs) > 1
         outputs = [
-            "" if spec is None else self.unique(f"{name}:{i}") if many else self.unique(f"{name}:0") for i, spec in enumerate(specs)
+            "" if spec is None else self.unique(f"{name}:{i}") if many else self.unique(f"{name}:0")
+            for i, spec in enumerate(specs)
         ]
         sources = [x.name if x is not None else "" for x in inputs]
         while sources and not sources[-1]:
@@ -83,7 +86,9 @@ class Writer:
         for output, spec in zip(outputs, specs, strict=True):
             if spec is not None:
                 self.onnx.specs[output] = spec
-        return tuple(Value(o, s if s is not None else TensorSpec((), None)) for o, s in zip(outputs, specs, strict=True))
+        return tuple(
+            Value(o, s if s is not None else TensorSpec((), None)) for o, s in zip(outputs, specs, strict=True)
+        )
 
     def constant(self, array: Any, dtype: Any = None) -> Value:
         """A constant, shared with equal ones."""

@@ -14,7 +14,7 @@ def fold_normalization(scope: Scope) -> bool:
     The merged weights do not tell the variables they were made from."""
     if scope.shared.keep_weights:
         return False
-    return Sweep(scope).run(_fold_normalization, ("BatchNormalization",))
+    return Sweep(scope, count_uses=True).run(_fold_normalization, ("BatchNormalization",))
 
 
 def _fold_normalization(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:
@@ -53,7 +53,7 @@ def _like(convolution: OnnxNode, inputs: list[str], outputs: list[str], **attrib
 def fold_bias(scope: Scope) -> bool:
     """Before: constants are folded, layouts are settled. After: no constant of one value a channel is added to a
     convolution without bias that is used once."""
-    return Sweep(scope).run(_fold_bias, ("Add",))
+    return Sweep(scope, count_uses=True).run(_fold_bias, ("Add",))
 
 
 def _fold_bias(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:
@@ -75,7 +75,7 @@ def _fold_bias(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:
 def fold_padding(scope: Scope) -> bool:
     """Before: constants are folded. After: no padding with zeros of the spatial axes, used once, precedes a convolution
     with explicit padding, neither directly nor behind a Transpose."""
-    return Sweep(scope).run(_fold_padding, ("Conv",))
+    return Sweep(scope, count_uses=True).run(_fold_padding, ("Conv",))
 
 
 def _fold_padding(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:
@@ -89,7 +89,13 @@ def _fold_padding(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:
         return None
     amounts = sweep.array(pad.inputs[1])
     value = sweep.array(pad.inputs[2]) if len(pad.inputs) > 2 and pad.inputs[2] else np.zeros(())
-    if amounts is None or value is None or value.any() or len(pad.inputs) > 3 or pad.attributes.get("mode", "constant") != "constant":
+    if (
+        amounts is None
+        or value is None
+        or value.any()
+        or len(pad.inputs) > 3
+        or pad.attributes.get("mode", "constant") != "constant"
+    ):
         return None
     both = amounts.reshape(2, spec.rank)
     if turned is not None:
@@ -102,7 +108,9 @@ def _fold_padding(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:
     made: list[OnnxNode] = []
     if turned is not None:
         source = sweep.shared.unique(f"{turned.name}:0")
-        made.append(OnnxNode("Transpose", [pad.inputs[0]], [source], turned.attributes, turned.name, source=turned.source))
+        made.append(
+            OnnxNode("Transpose", [pad.inputs[0]], [source], turned.attributes, turned.name, source=turned.source)
+        )
         _learn_transposed(sweep, pad.inputs[0], source, turned.attributes["perm"])
     return [*made, _like(node, [source, *node.inputs[1:]], node.outputs, pads=pads)]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Sequence
+
 from ..ir import OnnxGraph
 from .convolutions import fold_bias, fold_normalization, fold_padding
 from .dead import remove_dead
@@ -14,13 +17,25 @@ from .neutral import merge_casts, merge_reshapes, remove_neutral
 from .products import fuse_gemm
 from .scope import Scope, Shared
 
-CLEANING = (remove_dead, fold_constants, remove_neutral, merge_casts, merge_reshapes, remove_identities, merge_duplicates)
-FUSING = (fold_padding, fold_normalization, fold_bias, fuse_gemm)
+Pass = Callable[[Scope], bool]
+
+CLEANING: tuple[Pass, ...] = (
+    remove_dead,
+    fold_constants,
+    remove_neutral,
+    merge_casts,
+    merge_reshapes,
+    remove_identities,
+    merge_duplicates,
+)
+FUSING: tuple[Pass, ...] = (fold_padding, fold_normalization, fold_bias, fuse_gemm)
 ROUNDS = 30
 """Every pass makes the graph smaller, so that few rounds do; this only stops what should never happen."""
 
 
-def improve(graph: OnnxGraph, opset: int, fold_batch_normalization: bool = True, keep_weights: bool = False) -> OnnxGraph:
+def improve(
+    graph: OnnxGraph, opset: int, fold_batch_normalization: bool = True, keep_weights: bool = False
+) -> OnnxGraph:
     """Make a graph smaller without changing what it computes; changes it in place and returns it.
 
     keep_weights: every variable must be readable back from the file, so weights are only transposed and reshaped
@@ -39,18 +54,20 @@ def improve(graph: OnnxGraph, opset: int, fold_batch_normalization: bool = True,
     return graph
 
 
-def _repeat(scope: Scope, passes: tuple) -> bool:
-    """Run passes until none changes anything; whether any did."""
-    for count in range(ROUNDS):
-        changed = False
-        for change in passes:
-            changed |= _everywhere(scope, change)
-        if not changed:
-            return count > 0
-    return True
+def _repeat(scope: Scope, passes: Sequence[Pass]) -> bool:
+    """Run passes in turn until each has found nothing to change since the last change; whether any did."""
+    quiet, ever = 0, False
+    for change in itertools.islice(itertools.cycle(passes), ROUNDS * len(passes)):
+        if _everywhere(scope, change):
+            quiet, ever = 0, True
+        else:
+            quiet += 1
+        if quiet == len(passes):
+            break
+    return ever
 
 
-def _everywhere(scope: Scope, change) -> bool:
+def _everywhere(scope: Scope, change: Pass) -> bool:
     """Run a pass on a graph and on those inside its nodes."""
     changed = False
     for inner in scope.inner():

@@ -10,7 +10,7 @@ from .scope import Scope, Sweep
 def fuse_gemm(scope: Scope) -> bool:
     """Before: constants are folded. After: no product of two matrices, used once, is followed by the addition of a vector
     that fits its columns (or of a matrix that needs no broadcasting of the product)."""
-    return Sweep(scope).run(_fuse, ("Add",))
+    return Sweep(scope, count_uses=True).run(_fuse, ("Add",))
 
 
 def _fuse(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:
@@ -18,9 +18,7 @@ def _fuse(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:
         made = sweep.maker(product, "MatMul")
         if made is None or not sweep.only_use(product) or not _fits(sweep, made, product, bias):
             continue
-        return [
-            OnnxNode("Gemm", [*made.inputs, bias], node.outputs, {}, _renamed(made.name), source=made.source)
-        ]
+        return [OnnxNode("Gemm", [*made.inputs, bias], node.outputs, {}, _renamed(made.name), source=made.source)]
     return None
 
 
@@ -37,4 +35,6 @@ def _fits(sweep: Sweep, made: OnnxNode, product: str, bias: str) -> bool:
     if left.rank != 2 or right.rank != 2 or result.dtype.char not in "fd" or added.rank > 2:
         return False
     wide = (1,) * (2 - added.rank) + added.shape
-    return all(equal(size, 1) is True or equal(size, full) is True for size, full in zip(wide, result.shape, strict=True))
+    return all(
+        equal(size, 1) is True or equal(size, full) is True for size, full in zip(wide, result.shape, strict=True)
+    )

@@ -27,14 +27,15 @@ class Shared:
         self.opset = opset
         self.keep_weights = keep_weights
         self.names: set[str] = _all_names(root)
+        self.numbers: dict[str, int] = {}
         self.derived: dict[tuple[Any, ...], str] = {}
         self.sources: dict[str, str] = {}
 
     def unique(self, name: str) -> str:
         """The name itself, or the name with a number when it is taken."""
-        candidate, count = name, 0
+        candidate = name
         while candidate in self.names:
-            count += 1
+            self.numbers[name] = count = self.numbers.get(name, 0) + 1
             candidate = f"{name}_{count}"
         self.names.add(candidate)
         return candidate
@@ -59,7 +60,9 @@ class Shared:
     def derive(self, name: str, kind: str, values: tuple[int, ...]) -> str:
         """The initializer `name` transposed or reshaped: made once, a view where NumPy allows it."""
         array = self.root.initializers[name]
-        if (kind == "transpose" and values == tuple(range(array.ndim))) or (kind == "reshape" and values == array.shape):
+        if (kind == "transpose" and values == tuple(range(array.ndim))) or (
+            kind == "reshape" and values == array.shape
+        ):
             return name
         key = (name, kind, values)
         if key not in self.derived:
@@ -110,10 +113,10 @@ class Sweep:
     it returns None to keep the node, or the nodes that take its place (they must make the same outputs, or the rule
     must have `replace`d these)."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, count_uses: bool = False) -> None:
         self.scope = scope
         self.shared = scope.shared
-        self.uses: Counter[str] = scope.graph.uses()
+        self.uses: Counter[str] | None = scope.graph.uses() if count_uses else None
         self.outputs = set(scope.graph.outputs)
         self.made: dict[str, OnnxNode] = {}
         self.replaced: dict[str, str] = {}
@@ -122,26 +125,35 @@ class Sweep:
     def run(self, rule: Rule, operators: Iterable[str] | None = None) -> bool:
         """Rewrite all nodes (of these operators) by a rule; whether anything changed."""
         wanted = None if operators is None else frozenset(operators)
+        nodes = self.scope.graph.nodes
+        if wanted is not None and not self.replaced and not any(node.operator in wanted for node in nodes):
+            return False
         result: list[OnnxNode] = []
-        for node in self.scope.graph.nodes:
-            self.update(node)
+        for node in nodes:
+            if self.replaced:
+                self.update(node)
             new = rule(self, node) if wanted is None or node.operator in wanted else None
             if new is None:
-                new = [node]
+                result.append(node)
+                for name in node.outputs:
+                    self.made[name] = node
             else:
-                self.changed = True
-                self.uses.subtract(name for name in node.inputs if name)
-                self.uses.update(name for made in new for name in made.inputs if name)
-            for made in new:
-                self.made.update((name, made) for name in made.outputs if name)
-            result += new
+                self._put(node, new)
+                result += new
         self.scope.graph.nodes = result
         return self.changed
 
+    def _put(self, old: OnnxNode, new: list[OnnxNode]) -> None:
+        self.changed = True
+        for node in new:
+            self.made.update((name, node) for name in node.outputs)
+        if self.uses is not None:
+            self.uses.subtract(old.inputs)
+            for node in new:
+                self.uses.update(node.inputs)
+
     def update(self, node: OnnxNode) -> None:
         """Let a node read the values that stand for replaced ones."""
-        if not self.replaced:
-            return
         node.inputs = [self.replaced.get(name, name) for name in node.inputs]
         for graph in node.subgraphs():
             graph.rename(self.replaced)
@@ -149,16 +161,17 @@ class Sweep:
     def replace(self, old: str, new: str) -> None:
         """From here on, read `new` for `old`, which must not be an output of the graph."""
         self.replaced[old] = new
-        self.uses[new] += self.uses[old]
+        if self.uses is not None:
+            self.uses[new] += self.uses[old]
 
     def maker(self, name: str, *operators: str) -> OnnxNode | None:
         """The node that makes a value, if it is one of these operators and made before, in this graph."""
-        node = self.made.get(name)
+        node = self.made.get(name) if name else None
         return node if node is not None and node.operator in operators else None
 
     def only_use(self, name: str) -> bool:
-        """Whether a value is read once, and not from outside."""
-        return self.uses[name] == 1 and name not in self.outputs
+        """Whether a value is read once, and not from outside (of a sweep that counts uses)."""
+        return self.uses is not None and self.uses[name] == 1 and name not in self.outputs
 
     def array(self, name: str) -> np.ndarray | None:
         """The array of an initializer."""
