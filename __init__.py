@@ -2,14 +2,26 @@
 
 import sys
 
-from .builder import layers
+from . import models
+from .builder import layers, persistence, utils
 from .builder.functional import Functional
 from .builder.input import Input
 from .builder.input_spec import InputSpec
 from .builder.layer import Layer
 from .builder.model import Model
 from .builder.sequential import Sequential
-from .trainer import activations, callbacks, constraints, initializers, losses, metrics, ops, optimizers, regularizers
+from .trainer import (
+    activations,
+    callbacks,
+    config,
+    constraints,
+    initializers,
+    losses,
+    metrics,
+    ops,
+    optimizers,
+    regularizers,
+)
 from .trainer.callbacks import Callback
 from .trainer.core import tree
 from .trainer.core.primitive import Primitive
@@ -32,11 +44,14 @@ from .version import __version__
 KerasTensor = Tensor
 """Keras's name for a symbolic tensor; here one class serves both kinds."""
 
+saving = persistence
+"""Keras's name for saving, loading and registering."""
+
 for _name, _module in {
-    "activations": activations, "callbacks": callbacks, "constraints": constraints, "datasets": datasets,
+    "activations": activations, "callbacks": callbacks, "config": config, "constraints": constraints, "datasets": datasets,
     "initializers": initializers, "layers": layers, "losses": losses, "metrics": metrics, "ops": ops,
     "optimizers": optimizers, "optimizers.schedules": optimizers.schedules, "random": random, "regularizers": regularizers,
-    "tree": tree,
+    "saving": saving, "tree": tree, "utils": utils,
 }.items():  # fmt: skip
     # `from sardonyx.layers import Dense` works as with Keras, though the module lives in a room of its own
     sys.modules[f"{__name__}.{_name}"] = _module
@@ -44,6 +59,6 @@ for _name, _module in {
 __all__ = [
     "Callback", "Functional", "GradientTape", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss",
     "Metric", "Model", "Optimizer", "Primitive", "Regularizer", "SeedGenerator", "Sequential", "Tensor", "TensorSpec",
-    "Variable", "__version__", "activations", "callbacks", "constraints", "datasets", "grad", "initializers", "layers",
-    "losses", "metrics", "ops", "optimizers", "random", "regularizers", "trace", "tree", "value_and_grad",
+    "Variable", "__version__", "activations", "callbacks", "config", "constraints", "datasets", "grad", "initializers", "layers",
+    "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving", "trace", "tree", "utils", "value_and_grad",
 ]  # fmt: skip

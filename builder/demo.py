@@ -33,7 +33,7 @@ def convolutional_layers() -> list[Any]:
         layers.Conv2D(32, 3, padding="same", activation="relu", name="conv_1"),
         layers.Conv2D(32, 3, padding="same", activation="relu", name="conv_2"),
         layers.MaxPooling2D(name="pool"),
-        layers.BatchNormalization(name="norm"),
+        layers.BatchNormalization(momentum=0.9, name="norm"),
         layers.Flatten(name="flatten"),
         layers.Dense(64, activation="relu", name="dense"),
         layers.Dropout(0.3, name="dropout"),
@@ -51,7 +51,7 @@ def functional_model() -> Model:
     image = Input((8, 8, 1), name="image")
     x = layers.Conv2D(32, 3, padding="same", activation="relu", name="conv_1")(image)
     x = layers.Add(name="around")([x, layers.Conv2D(32, 3, padding="same", activation="relu", name="conv_2")(x)])
-    x = layers.BatchNormalization(name="norm")(layers.MaxPooling2D(name="pool")(x))
+    x = layers.BatchNormalization(momentum=0.9, name="norm")(layers.MaxPooling2D(name="pool")(x))
     x = layers.Dense(64, activation="relu", name="dense")(layers.Flatten(name="flatten")(x))
     x = layers.Dropout(0.3, name="dropout")(x)
     return Model(image, layers.Dense(CLASSES, activation="softmax", name="digit")(x), name="functional")
@@ -170,17 +170,16 @@ def draw(results: Sequence[Result], model: Model, folder: Path) -> list[Path]:
     """Learning curves and the graph of a model, as SVG and, where Pillow is installed, PNG."""
     charts = [
         line_chart(
-            {f"{r.style}/{name}": r.curves[name] for r in results for name in names if name in r.curves},
-            title=title, x_label="epoch", log_y=title == "loss",
+            {r.style: r.curves[name] for r in results}, title=title, x_label="epoch", log_y=name == "loss",
         )
-        for title, names in (("loss", ["loss"]), ("accuracy on held-out scans", ["val_accuracy"]))
+        for title, name in (("loss", "loss"), ("accuracy on held-out scans", "val_accuracy"))
     ]  # fmt: skip
     written = []
     for ending in (".svg", ".png"):
         curves, graph = folder / f"learning_curves{ending}", folder / f"model{ending}"
         try:
             write(curves, figure_grid(charts, columns=2))
-            plot_model(model, graph, show_shapes=True, show_layer_activations=True)
+            plot_model(model, graph, show_shapes=True, show_layer_names=True, show_layer_activations=True)
         except ImportError:
             print("PNG pictures need Pillow: pip install sardonyx[plot]; the SVG ones are there")
             break
@@ -192,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; returns the exit status."""
     parser = argparse.ArgumentParser(prog="sardonyx demo", description="Train a digit classifier in every style.")
     parser.add_argument("--output", type=Path, default=Path("sardonyx-demo"), help="folder for files and pictures")
-    parser.add_argument("--epochs", type=int, default=10, help="epochs for each style")
+    parser.add_argument("--epochs", type=int, default=8, help="epochs for each style")
     parser.add_argument("--seed", type=int, default=7, help="seed of everything that is random")
     parser.add_argument("--quiet", action="store_true", help="print the table only")
     options = parser.parse_args(arguments)

@@ -1,1 +1,10 @@
-"""Known architectures, ready to build."""
+"""Models: the classes, and how they are copied, saved and loaded (Keras name: `keras.models`)."""
+
+from ..builder.cloning import clone_model
+from ..builder.functional import Functional
+from ..builder.loading import load_model, model_from_json
+from ..builder.model import Model
+from ..builder.saving import save_model
+from ..builder.sequential import Sequential
+
+__all__ = ["Functional", "Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]
