@@ -125,7 +125,7 @@ class Registry:
         return self.entries.get(name, self._implied.get(name))
 
     def _unknown(self, name: str) -> str:
-        by_lower_case = {key.lower(): key for key in self.names()}
+        by_lower_case = {key.lower(): key for key in [*self.names(), *self.entries]}
         close = difflib.get_close_matches(name.lower(), list(by_lower_case), n=3, cutoff=0.5)
         hint = did_you_mean([by_lower_case[key] for key in close])
         return (

@@ -200,7 +200,7 @@ def configuration(name, **more):
 
 
 ERRORS = [
-    (lambda a: a.get("bigcats"), ValueError, "unknown animal 'bigcats'; did you mean 'bigcat' or"),
+    (lambda a: a.get("bigcats"), ValueError, "unknown animal 'bigcats'; did you mean 'BigCat' or"),
     (lambda a: a.get("xyz"), ValueError, "unknown animal 'xyz'. Known: BigCat, Needy, cat, hum, purr"),
     (lambda a: a.get(7), TypeError, "expected an animal: a name, a configuration, an object of class Animal, or"),
     (lambda a: a.get(dict), TypeError, "expected an animal"),
@@ -213,6 +213,7 @@ ERRORS = [
     (lambda a: r.deserialize_object(r.serialize_object(Stranger())), ValueError, "custom_objects={'Stranger': Stran"),
     (lambda a: r.deserialize_object(configuration("system", module="os")), ValueError, "'system' (from module 'os')"),
     (lambda a: r.deserialize_object(configuration("BigCt", module="sardonyx.x")), ValueError, "did you mean 'BigCat'"),
+    (lambda a: r.deserialize_object(configuration("BigCat", module="__main__")), ValueError, "module '__main__')"),
     (lambda a: a.deserialize(configuration("bigct")), ValueError, "did you mean 'bigcat'"),
     (lambda a: r.deserialize_object(configuration(3)), TypeError, '"class_name" is a string, got 3'),
     (lambda a: r.deserialize_object({"class_name": "function", "config": {}}), TypeError, "named by a string"),

@@ -258,6 +258,8 @@ ODD = [
     (metrics.AUC, {}, [0, 1], [0.2, np.nan], None),
     (metrics.F1Score, {"average": "micro"}, [[0.0, 1.0]], [[0.0, 0.0]], 0.0),
     (metrics.AUC, {"curve": "PR"}, [0, 0], [0.2, 0.4], 0.0),
+    (metrics.AUC, {}, [0, 1], [0.0, 0.0], 0.5),
+    (metrics.AUC, {}, [0, 1], [1.0, 1.0], 0.5),
     (metrics.AUC, {"curve": "PRGAIN"}, [0, 0], [0.2, 0.4], 0.0),
     (metrics.PrecisionAtRecall, {"recall": 1.0}, [0, 0], [0.2, 0.4], 0.0),
 ]

@@ -42,10 +42,10 @@ def even(n):
     return np.arange(n) / (n - 1)
 
 
-def area(t, p, w, n=200, curve="ROC"):
+def area(t, p, w, n=200, curve="ROC", height=None):
     tp, fp, tn, fn = counted(t, p, w, [-1e-7, *even(n)[1:-1], 1 + 1e-7])
     x, y = (share(fp, tn), share(tp, fn)) if curve == "ROC" else (share(tp, fn), share(tp, fp))
-    heights = (y[:-1] + y[1:]) / 2 if curve == "ROC" else np.maximum(y[:-1], y[1:])
+    heights = (y[:-1] + y[1:]) / 2 if height is None else height(y[:-1], y[1:])
     return ((x[:-1] - x[1:]) * heights).sum()
 
 
@@ -141,7 +141,9 @@ CASES = [
     ("RecallAtPrecision", {"precision": 0.6, "num_thresholds": 21}, YES, at("precision", "recall", 0.6, 21)),
     ("AUC", {}, CHANCES, area),
     ("AUC", {"num_thresholds": 7}, YES, lambda t, p, w: area(t, p, w, 7)),
-    ("AUC", {"curve": "PR", "summation_method": "majoring"}, YES, lambda t, p, w: area(t, p, w, curve="PR")),
+    ("AUC", {"curve": "PR", "summation_method": "majoring"}, YES,
+     lambda t, p, w: area(t, p, w, curve="PR", height=np.maximum)),
+    ("AUC", {"summation_method": "minoring"}, YES, lambda t, p, w: area(t, p, w, height=np.minimum)),
     ("AUC", {"multi_label": True}, CHANCES,
      lambda t, p, w: np.mean([area(t[:, i], p[:, i], w) for i in range(3)])),
     ("FBetaScore", {"beta": 2.0}, (ONE_HOT, SCORES), f_score(2.0, None)),
