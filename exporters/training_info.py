@@ -37,7 +37,7 @@ def initializers(model: Any) -> dict[str, np.ndarray]:
 
 
 def _array(tensor: Any) -> np.ndarray:
-    """The value of a tensor that stands in the file itself. Raises `ValueError` for one that does not, or is damaged."""
+    """The value of a tensor in the file itself. Raises `ValueError` for one that is elsewhere, or damaged."""
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
         raise ValueError(f"the tensor '{tensor.name}' lies in another file; expected it in the model's own")
     try:

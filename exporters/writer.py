@@ -20,6 +20,20 @@ from .sizes import SizeSources
 
 INT64 = np.dtype(np.int64)
 
+BROADCASTING = frozenset(("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mean", "Sum", "Mod", "And", "Or", "Xor"))
+"""Operators whose result may be larger than their first input."""
+
+
+def _broadcast(shapes: list[Shape]) -> Shape:
+    """The shape of operands stretched over each other, which are known to fit."""
+    rank = max(map(len, shapes))
+    result: list[Size] = [1] * rank
+    for shape in shapes:
+        for axis, size in enumerate(shape, rank - len(shape)):
+            if result[axis] == 1:
+                result[axis] = size
+    return tuple(result)
+
 
 class Writer:
     """Lowers graphs node by node into an `OnnxGraph`; see `trainer.core.emitter.Emitter` for what lowerings may call.
@@ -62,6 +76,8 @@ class Writer:
     ) -> Value:
         first = next((x for x in inputs if x is not None), None)
         known = spec if spec is not None else first.spec if first is not None else None
+        if spec is None and known is not None and operator in BROADCASTING:
+            known = TensorSpec(_broadcast([x.shape for x in inputs if x is not None]), known.dtype)
         if known is None:
             raise ValueError(f"lowering to {operator}: an operator without inputs needs `spec=`")
         return self.many(operator, *inputs, specs=(known,), **attributes)[0]
@@ -228,6 +244,8 @@ class Writer:
             results = (result,) if isinstance(result, Value) else tuple(result)
             for tensor, value in zip(node.outputs, results, strict=True):
                 self.values[id(tensor)] = Value(value.name, tensor.spec)
+                if value.name in self.onnx.specs and self.onnx.specs[value.name].shape != tensor.spec.shape:
+                    self.onnx.specs[value.name] = tensor.spec
                 if not all(names(size) <= self.sources.known() for size in tensor.shape):
                     self.sources.add(Value(value.name, tensor.spec))
         self.node = outer

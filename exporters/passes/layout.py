@@ -89,6 +89,8 @@ class Layout:
             return layout_rules.after_flattening(self, node)
         if not any(name in self.forms for name in node.inputs):
             return False
+        if node.inputs[0] not in self.forms and node.operator not in layout_rules.JOINING:
+            return False
         rule = layout_rules.RULES.get(node.operator)
         return rule is not None and rule(self, node)
 
@@ -152,19 +154,21 @@ class Layout:
         else:
             self.nodes.append(OnnxNode("Identity", [self.value(name)], [name], {}, self.shared.unique("Identity")))
 
-    def emit(self, node: OnnxNode, inputs: list[str], axes: Axes, **attributes: object) -> None:
-        """Write a node on bases: each of its outputs is remembered as a transposition by `axes` of what this makes."""
+    def emit(self, node: OnnxNode, inputs: list[str], order: Axes, **attributes: object) -> None:
+        """Write a node on bases: each of its outputs is remembered as a transposition by `order` of what this makes."""
+        sources = [self.value(name) for name in inputs]
         outputs: list[str] = []
         for name in node.outputs:
             base = self.shared.unique(name) if name else ""
             outputs.append(base)
             spec = self.spec(name) if name else None
-            if spec is not None and len(axes) == spec.rank:
-                shape = [spec.shape[axes.index(i)] for i in range(spec.rank)]
+            if spec is not None and len(order) == spec.rank:
+                shape = [spec.shape[order.index(i)] for i in range(spec.rank)]
                 self.scope.graph.specs[base] = TensorSpec(shape, spec.dtype)
-            self.forms[name] = Form(base, axes)
+            if name:
+                self.forms[name] = Form(base, order)
         changed = {**node.attributes, **attributes}
-        self.nodes.append(OnnxNode(node.operator, inputs, outputs, changed, node.name, node.domain, node.source))
+        self.nodes.append(OnnxNode(node.operator, sources, outputs, changed, node.name, node.domain, node.source))
 
     def other_form(self, name: str, axes: Axes) -> str | None:
         """The base of which a value would be the transposition by `axes`, where that costs no Transpose."""

@@ -117,6 +117,9 @@ UNARY = frozenset(ELEMENTWISE) - frozenset(
     ]
 )
 
+JOINING = frozenset([*ELEMENTWISE, "Concat"])
+"""Operators that treat all inputs alike; of the others only the first input may be transposed."""
+
 ONE_AXIS = {"ArgMax": 0, "ArgMin": 0, "Hardmax": -1, "LogSoftmax": -1, "Softmax": -1, "Split": 0, "TopK": -1}
 """Operators along one axis (an attribute), with the axis that it is when it is not given."""
 
@@ -150,8 +153,9 @@ def joined(layout: Layout, node: OnnxNode) -> tuple[list[str], Axes] | None:
     saved = {layout.forms[n].base for n in node.inputs if n in layout.forms and layout.forms[n].axes == axes}
     bases = {name: layout.other_form(name, axes) for name in node.inputs if name}
     missing = [name for name, base in bases.items() if base is None]
-    costly = [name for name in missing if not layout.is_wanted(name, axes)]
-    if len(costly) >= len(saved) or any((s := layout.spec(n)) is None or s.rank != len(axes) for n in missing):
+    if any((other := layout.spec(name)) is None or other.rank != len(axes) for name in missing):
+        return None
+    if sum(not layout.is_wanted(name, axes) for name in missing) >= len(saved):
         return None
     bases.update({name: layout.forced_form(name, axes) for name in missing})
     return [bases[name] or "" if name else "" for name in node.inputs], axes
@@ -178,8 +182,6 @@ def concat(layout: Layout, node: OnnxNode) -> bool:
 
 def one_axis(layout: Layout, node: OnnxNode) -> bool:
     """Operators along one axis; ArgMax and ArgMin may remove it."""
-    if node.inputs[0] not in layout.forms:
-        return False
     base, axes = layout.forms[node.inputs[0]]
     axis = node.attributes.get("axis", ONE_AXIS[node.operator]) % len(axes)
     removed = node.operator.startswith("Arg") and not node.attributes.get("keepdims", 1)
@@ -216,8 +218,8 @@ def with_axes(layout: Layout, node: OnnxNode, inputs: list[str], place: int, axe
 
 def reduction(layout: Layout, node: OnnxNode) -> bool:
     """Reductions over given axes."""
-    base, axes = layout.forms[node.inputs[0]] if node.inputs[0] in layout.forms else ("", ())
-    given = given_axes(layout, node, 1, len(axes)) if axes else None
+    base, axes = layout.forms[node.inputs[0]]
+    given = given_axes(layout, node, 1, len(axes))
     if given is None:
         return False
     left = axes if node.attributes.get("keepdims", 1) else without(axes, given)
@@ -251,8 +253,6 @@ def unsqueeze(layout: Layout, node: OnnxNode) -> bool:
 
 def slice_(layout: Layout, node: OnnxNode) -> bool:
     """Slice along given axes, or along the first ones."""
-    if node.inputs[0] not in layout.forms:
-        return False
     base, axes = layout.forms[node.inputs[0]]
     starts = layout.spec(node.inputs[1])
     given = given_axes(layout, node, 3, len(axes))
@@ -266,7 +266,7 @@ def slice_(layout: Layout, node: OnnxNode) -> bool:
 def pad(layout: Layout, node: OnnxNode) -> bool:
     """Pad by constant amounts on all axes."""
     amounts = layout.array(node.inputs[1])
-    if amounts is None or len(node.inputs) > 3 or node.inputs[0] not in layout.forms:
+    if amounts is None or len(node.inputs) > 3:
         return False
     base, axes = layout.forms[node.inputs[0]]
     back = [axes.index(i) for i in range(len(axes))]
@@ -277,9 +277,9 @@ def pad(layout: Layout, node: OnnxNode) -> bool:
 
 def per_axis(layout: Layout, node: OnnxNode) -> bool:
     """Tile and Resize: constants with one number an axis."""
-    base, axes = layout.forms[node.inputs[0]] if node.inputs[0] in layout.forms else ("", ())
+    base, axes = layout.forms[node.inputs[0]]
     arrays = [layout.array(name) if name else np.zeros(0) for name in node.inputs[1:]]
-    if not axes or "axes" in node.attributes or any(a is None or a.size not in (0, len(axes)) for a in arrays):
+    if "axes" in node.attributes or any(a is None or a.size not in (0, len(axes)) for a in arrays):
         return False
     back = [axes.index(i) for i in range(len(axes))]
     moved = [
@@ -292,8 +292,6 @@ def per_axis(layout: Layout, node: OnnxNode) -> bool:
 
 def trailing(layout: Layout, node: OnnxNode) -> bool:
     """Normalization over the last axes, when these stand where they stood."""
-    if node.inputs[0] not in layout.forms or any(name in layout.forms for name in node.inputs[1:]):
-        return False
     base, axes = layout.forms[node.inputs[0]]
     first = node.attributes.get("axis", -1) % len(axes)
     if list(axes[first:]) != list(range(first, len(axes))) or len(node.outputs) > 1:
@@ -315,12 +313,12 @@ def shape(layout: Layout, node: OnnxNode) -> bool:
 
 def reshape(layout: Layout, node: OnnxNode) -> bool:
     """Reshape of a transposition that moves sizes of 1 only, or that flattens an image before a product with weights."""
-    base, axes = layout.forms[node.inputs[0]] if node.inputs[0] in layout.forms else ("", ())
-    before, after = layout.spec(node.inputs[0]) if axes else None, layout.spec(node.outputs[0])
+    base, axes = layout.forms[node.inputs[0]]
+    before, after = layout.spec(node.inputs[0]), layout.spec(node.outputs[0])
     target = layout.array(node.inputs[1])
     if before is None or after is None or target is None:
         return False
-    if any(axes[i] != i for i in np.flatnonzero(target == 0)):
+    if any(i >= len(axes) or axes[i] != i for i in np.flatnonzero(target == 0)):
         return False  # a 0 copies the size at its place, which is another in the base
     moved = [a for a, size in zip(axes, before.shape, strict=True) if equal(size, 1) is not True]
     if moved == sorted(moved):
