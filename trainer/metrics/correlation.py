@@ -26,7 +26,7 @@ def pearson_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
 
     >>> import sardonyx as sx
     >>> sx.metrics.pearson_correlation([[0.0, 1.0, 0.5]], [[0.1, 0.9, 1.0]]).numpy()
-    array([0.811], dtype=float32)
+    array([0.8109], dtype=float32)
     """
     true, predicted, _ = _centred("pearson_correlation", y_true, y_pred, axis)
     true = ops.divide(true, ops.std(true, axis=axis, keepdims=True))
