@@ -86,8 +86,8 @@ class _Cloner:
                 made = type(layer).from_config(layer.get_config())
             if not isinstance(made, Layer):
                 raise TypeError(
-                    f"clone_model: clone_function returned {made!r:.80} ({type(made).__name__}) for layer '{layer.name}'; "
-                    "expected a layer"
+                    f"clone_model: clone_function returned {made!r:.80} ({type(made).__name__}) for layer "
+                    f"'{layer.name}'; expected a layer"
                 )
             self.layers[id(layer)] = made
         return self.layers[id(layer)]
@@ -108,7 +108,8 @@ class _Cloner:
             inputs = [input_tensors] if input_tensors is not None else [clone_input(x) for x in model._input_layers]
             return type(model)([*tree.flatten(inputs), *layers], **base)
         inputs = matching_inputs(model, input_tensors)
-        outputs = replay(model.plan, tree.flatten(inputs), self.layer, lambda v: self.variable(v, model.plan), self.call)
+        plan = model.plan
+        outputs = replay(plan, tree.flatten(inputs), self.layer, lambda v: self.variable(v, plan), self.call)
         kind = MODELS.entries["Functional"] if is_sequential(model) else type(model)
         return kind(inputs, outputs, **base)
 
@@ -142,7 +143,10 @@ def replay(
     call: CallFunction | None = None,
     records: bool = True,
 ) -> Any:
-    """The outputs of a plan on other inputs, with other layers and variables; layers remember these calls if it `records`."""
+    """The outputs of a plan on other inputs, with other layers and variables.
+
+    With `records`, layers remember these calls.
+    """
     given = [x for x in inputs if x is not None]
     known: dict[int, Any] = {id(x): y for x, y in zip(plan.input_tensors, given, strict=True)}
     sizes = bind(plan.input_tensors, given)

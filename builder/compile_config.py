@@ -26,8 +26,8 @@ def compile_config(model: Any) -> dict[str, Any] | None:
             config[name] = serialize_object(value)
         except TypeError as error:
             raise TypeError(
-                f"model '{model.name}': the argument {name} of compile() cannot be written into a configuration: {error}; "
-                "or save without it: save(path, include_optimizer=False)"
+                f"model '{model.name}': the argument {name} of compile() cannot be written into a configuration: "
+                f"{error}; or save without it: save(path, include_optimizer=False)"
             ) from None
     return config
 
@@ -46,8 +46,8 @@ def optimizer_state(model: Any, names: Mapping[Variable, str]) -> tuple[dict[str
     if len(trained) != len(optimizer._trainable_variables):
         foreign = next(v for v in optimizer._trainable_variables if v not in names)
         raise ValueError(
-            f"model '{model.name}': its optimizer also trains '{foreign.path}', which is not a weight of the model, so its "
-            "state cannot be saved with it; save(path, include_optimizer=False) leaves it out"
+            f"model '{model.name}': its optimizer also trains '{foreign.path}', which is not a weight of the model, so "
+            "its state cannot be saved with it; save(path, include_optimizer=False) leaves it out"
         )
     excluded = [names[v] for v in optimizer._no_decay if v in names]
     description = {
@@ -59,7 +59,9 @@ def optimizer_state(model: Any, names: Mapping[Variable, str]) -> tuple[dict[str
     return description, arrays
 
 
-def restore_optimizer(optimizer: Any, config: Mapping[str, Any], own: Mapping[str, Variable], state: dict[str, Any]) -> None:
+def restore_optimizer(
+    optimizer: Any, config: Mapping[str, Any], own: Mapping[str, Variable], state: dict[str, Any]
+) -> None:
     """Put an optimizer into the state that `optimizer_state` described; `own` are the variables by name in the file."""
     if config["without_decay"] or config["without_decay_names"]:
         excluded = [own[name] for name in config["without_decay"]]

@@ -27,7 +27,7 @@ def export_model(
 ) -> None:
     """Write the inference graph of a model to an .onnx file; see `Model.export`."""
     if format != "onnx":
-        raise ValueError(f"export: expected format 'onnx', got {format!r}; ONNX files run in onnxruntime, on every platform")
+        raise ValueError(f"export: expected format 'onnx', got {format!r}; onnxruntime runs ONNX on every platform")
     target = check_target(filepath, ENDINGS, overwrite, "export")
     if input_signature is None:
         check_built(model, "export")
@@ -50,11 +50,11 @@ class SignatureView:
 
 
 def with_signature(model: Any, signature: Any) -> SignatureView:
-    """The model for other specs of its inputs. Raises `TypeError` for what is no spec, `ValueError` for their number."""
+    """The model for other specs of its inputs. Raises `TypeError` for what is no spec, `ValueError` for too many."""
     specs = tree.flatten(signature)
     for leaf in specs:
         if not isinstance(leaf, TensorSpec):
-            raise TypeError(f"export: input_signature holds sx.TensorSpec(shape, dtype), one for each input; got {leaf!r}")
+            raise TypeError(f"export: input_signature holds a sx.TensorSpec(shape, dtype) for each input; got {leaf!r}")
     if model._plan is None:
         args = list(signature) if isinstance(signature, (list, tuple)) else [signature]
         if model._signature is None:
@@ -65,8 +65,8 @@ def with_signature(model: Any, signature: Any) -> SignatureView:
     expected = model.plan.input_tensors
     if len(specs) != len(expected):
         raise ValueError(
-            f"export: model '{model.name}' has {len(expected)} inputs ({', '.join(model.input_names)}), input_signature has "
-            f"{len(specs)}"
+            f"export: model '{model.name}' has {len(expected)} inputs ({', '.join(model.input_names)}), "
+            f"input_signature has {len(specs)}"
         )
     inputs = [symbolic_input(spec, spec.name or name) for spec, name in zip(specs, model.input_names, strict=True)]
     outputs = replay(model.plan, inputs, lambda layer: layer, lambda variable: variable, records=False)

@@ -30,7 +30,7 @@ def check_target(path: str | os.PathLike[str], endings: Sequence[str], overwrite
 
 
 def check_ending(path: str | os.PathLike[str], endings: Sequence[str], what: str) -> Path:
-    """The path, when it has one of the endings. Raises `TypeError` for what is no path, `ValueError` for another ending."""
+    """The path, when it has one of the endings. Raises `TypeError` for what is no path, else `ValueError`."""
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"{what}: expected a path, got {path!r:.80} ({type(path).__name__})")
     target = Path(path)

@@ -101,7 +101,7 @@ class GraphWriter:
         if x.symbol is not None and x.symbol.variable is not None:
             return self.variable(x.symbol.variable)
         if id(x) not in self.places:
-            raise ValueError(f"model '{self.model_name}': {x!r} is an argument of a layer, but no step of the model makes it")
+            raise ValueError(f"model '{self.model_name}': {x!r} is an argument, but no step of the model makes it")
         return {"class_name": "__value__", "config": list(self.places[id(x)])}
 
     def _graph(self, graph: Graph) -> Tagged:
@@ -126,8 +126,8 @@ class GraphWriter:
         except TypeError as error:
             raise TypeError(
                 f"model '{self.model_name}': the operation '{node.primitive.name}'"
-                f"{f' ({node.source})' if node.source else ''} cannot be written into a configuration ({error}); put it "
-                "into the call() of a layer of your own"
+                f"{f' ({node.source})' if node.source else ''} cannot be written into a configuration ({error}); put "
+                "it into the call() of a layer of your own"
             ) from None
         self.add(list(node.outputs))
         return entry

@@ -20,7 +20,9 @@ from .weight_matching import assign_all, listed, match
 DAMAGED = (KeyError, IndexError, TypeError, AttributeError, RecursionError)
 
 
-def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True) -> Any:
+def load_model(
+    filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
+) -> Any:
     """The model that `Model.save` wrote: layers, weights, compile options and the optimizer's state (Keras name).
 
     custom_objects: the user's own classes and functions by name, where they are not registered
@@ -53,18 +55,19 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
         own = restore_values(model, record, values, str(filepath))
         if compile and record.get("compile") is not None:
             compile_from_config(model, record["compile"])
-            state = {key.partition("/")[2]: value for key, value in values.items() if key.startswith("sardonyx.optimizer/")}
+            prefix = "sardonyx.optimizer/"
+            state = {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
             restore_optimizer(model.optimizer, record["optimizer"], own, state)  # type: ignore[attr-defined]
     return model
 
 
 def read_record(properties: Mapping[str, str]) -> dict[str, Any]:
-    """The description of the model in a file's metadata. Raises `ValueError` when there is none that can be read."""
+    """The description of the model in a file's metadata. Raises `ValueError` when there is none, or a damaged one."""
     text = properties.get(PROPERTY)
     if text is None:
         raise ValueError(
-            "it is an ONNX file without the architecture of a model: one that was exported, not saved, or made by another "
-            "library, or a part of a saved one. Model.save writes files that can be trained on"
+            "it is an ONNX file without the architecture of a model: one that was exported, not saved, or made by "
+            "another library, or a part of a saved one. Model.save writes files that can be trained on"
         )
     try:
         record = json.loads(text)
@@ -116,7 +119,7 @@ def restore_values(model: Any, record: Mapping[str, Any], values: Mapping[str, A
     if missing or unexpected:
         raise ValueError(
             f"load_model: {path!r} does not fit what class {type(model).__name__} builds now: "
-            f"weights not in the file: {listed(missing) or 'none'}; weights only in the file: {listed(unexpected) or 'none'}. "
+            f"weights not in the file: {listed(missing) or 'none'}; only in the file: {listed(unexpected) or 'none'}. "
             "Has the code of the class changed since?"
         )
     states = random_states(model, names)

@@ -61,7 +61,8 @@ class _FunctionalWriter:
     def config(self) -> dict[str, Any]:
         """Layers, calls, variables, inputs and outputs."""
         inputs = []
-        for layer, name, x in zip(self.model._input_layers, self.model.input_names, self.plan.input_tensors, strict=True):
+        names, tensors = self.model.input_names, self.plan.input_tensors
+        for layer, name, x in zip(self.model._input_layers, names, tensors, strict=True):
             entry = serialize_object(layer)
             entry["config"]["name"] = name
             inputs.append({"name": name, **entry})
@@ -91,8 +92,8 @@ class _FunctionalWriter:
             }
         except TypeError as error:
             raise TypeError(
-                f"model '{self.model.name}': an argument in the call of layer '{call.layer.name}' cannot be written into a "
-                f"configuration ({error})"
+                f"model '{self.model.name}': an argument in the call of layer '{call.layer.name}' cannot be written "
+                f"into a configuration ({error})"
             ) from None
         self.graph.add(tree.flatten(call.outputs))
         self.called.add(id(call.layer))
@@ -115,9 +116,9 @@ class _FunctionalWriter:
                 if weight is variable:
                     if id(layer) not in self.called:
                         raise ValueError(
-                            f"model '{self.model.name}': an operation reads '{variable.path}' before layer '{layer.name}', "
-                            "which owns it, is called; such a model cannot be written into a configuration. Call the "
-                            "layer first, or put the operation into the call() of a layer of your own"
+                            f"model '{self.model.name}': an operation reads '{variable.path}' before layer "
+                            f"'{layer.name}', which owns it, is called; such a model has no configuration. "
+                            "Call the layer first, or put the operation into the call() of a layer of your own"
                         )
                     return {"layer": first + i, "weight": j}
         return None
@@ -178,9 +179,9 @@ def _read_graph(config: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def _leaves(config: Any) -> list[Any]:
-    """References in a structure of them."""
+    """References in a structure of them, in order."""
     if isinstance(config, Mapping) and config.get("class_name") == "__value__":
-        return [tuple(config["config"])[0]]
+        return [config["config"]]
     if isinstance(config, Mapping):
         return [leaf for value in config.values() for leaf in _leaves(value)]
     return [leaf for value in config for leaf in _leaves(value)] if isinstance(config, (list, tuple)) else []

@@ -110,8 +110,11 @@ class ModelFiles:
     ) -> None:
         """Print a table of the layers: output shapes, parameters and, unless each follows the last, connections.
 
-        `line_length` is the width in characters (the terminal's by default), `positions` where columns end (fractions or
-        characters), `print_fn` receives the text instead of `print`, `layer_range` the names of a first and a last layer.
+        line_length: width in characters; the terminal's by default
+        positions: where columns end, as fractions or characters
+        print_fn: receives the text instead of `print`
+        layer_range: names of the first and the last layer to show
+
         Raises `ValueError` for positions or a range that do not fit.
 
         >>> import sardonyx as sx

@@ -21,7 +21,6 @@ FAMILIES = {
     "regularization": "regularization",
     "reshaping": "reshape",
     "activation": "activation",
-    "activations": "activation",
     "attention": "attention",
     "recurrent": "recurrent",
     "rnn": "recurrent",
@@ -55,9 +54,10 @@ def plot_model(
     needed: no Graphviz.
 
     >>> import tempfile, pathlib, sardonyx as sx
+    >>> from sardonyx.builder.plot import plot_model
     >>> model = sx.Sequential([sx.Input((4,)), sx.layers.Dense(2)])
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     sx.utils.plot_model(model, pathlib.Path(folder) / "m.svg", show_shapes=True).name
+    ...     plot_model(model, pathlib.Path(folder) / "m.svg", show_shapes=True).name
     'm.svg'
     """
     target = check_path(to_file)
@@ -140,7 +140,8 @@ def family(entry: Entry) -> str:
     if entry.kind == "Embedding":
         return "embedding"
     for kind in type(entry.layer).__mro__ if entry.layer is not None else ():
-        found = next((name for part, name in FAMILIES.items() if kind.__module__.rpartition(".")[2].startswith(part)), None)
-        if found is not None and f"{__package__}.layers." in kind.__module__:
+        folder, _, file = kind.__module__.rpartition(".")
+        found = next((name for part, name in FAMILIES.items() if file.startswith(part)), None)
+        if found is not None and folder == f"{__package__}.layers":
             return found
     return "other"

@@ -80,6 +80,6 @@ def read_layer(config: Mapping[str, Any]) -> Any:
         return layer
     if number not in read:
         raise ValueError(
-            f"configuration: the layer {config.get('name')!r} refers to a layer described elsewhere, which is not part of it"
+            f"configuration: the layer {config.get('name')!r} refers to a layer described elsewhere, but there is none"
         )
     return read[number]

@@ -51,7 +51,7 @@ def _same_bits(first: np.ndarray, second: np.ndarray) -> bool:
 def read_value(
     place: Mapping[str, Any], shape: list[int], initializers: Mapping[str, np.ndarray], extra: Mapping[str, np.ndarray]
 ) -> np.ndarray:
-    """The value that `place` described. Raises `KeyError` when the file does not hold it, `ValueError` when it does not fit."""
+    """The value that `place` described. Raises `KeyError` when the file lacks it, `ValueError` when it does not fit."""
     if "array" in place:
         return extra[place["array"]].reshape(shape)
     array = initializers[place["initializer"]]

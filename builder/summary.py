@@ -62,8 +62,8 @@ def cells(entry: Entry, mark: str, connected: bool, show_trainable: bool) -> lis
     if connected:
         row.append(", ".join(dict.fromkeys(source_name(source.beside(entry), x) for source, x in entry.sources)) or "-")
     if show_trainable:
-        weights = entry.layer.weights if entry.layer is not None else []
-        row.append("-" if not weights else "yes" if entry.layer.trainable else "no")
+        layer = entry.layer
+        row.append("-" if layer is None or not layer.weights else "yes" if layer.trainable else "no")
     return row
 
 
@@ -93,14 +93,16 @@ def is_chain(entries: Sequence[Entry]) -> bool:
     """Whether each entry follows the one before it, so that connections need no column."""
     for before, entry in zip([None, *entries], entries, strict=False):
         sources = {source.beside(entry).key for source, _ in entry.sources}
-        if sources != (set() if before is None else {before.key}) or entry.calls > 1 or not is_chain_inside(entry):
+        follows = sources == (set() if before is None else {before.key}) and len(entry.sources) < 2
+        if not follows or entry.calls > 1 or not is_chain_inside(entry):
             return False
     return True
 
 
 def is_chain_inside(entry: Entry) -> bool:
     """Whether the entries inside one follow each other."""
-    return all({s.beside(b).key for s, _ in b.sources} == {a.key} for a, b in zip(entry.children, entry.children[1:], strict=False))
+    pairs = zip(entry.children, entry.children[1:], strict=False)
+    return all([s.beside(b).key for s, _ in b.sources] == [a.key] for a, b in pairs)
 
 
 def in_range(entries: list[Entry], layer_range: Sequence[str] | None, name: str) -> list[Entry]:

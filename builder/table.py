@@ -48,7 +48,8 @@ class Table:
         """Widths of the columns' text from where columns end."""
         if len(positions) != len(self.headers):
             raise ValueError(
-                f"positions must hold {len(self.headers)} ends of columns ({', '.join(self.headers)}), got {len(positions)}"
+                f"positions must hold {len(self.headers)} ends of columns ({', '.join(self.headers)}), "
+                f"got {len(positions)}"
             )
         ends = [int(p * width) if p <= 1 else int(p) for p in positions]
         widths = [end - start - 3 for start, end in zip([0, *ends], ends, strict=False)]

@@ -18,7 +18,7 @@ def canonical_names(names: Iterable[str]) -> dict[str, str]:
     """Each name with its parts numbered anew among their siblings.
 
     A layer without a name of its own is `dense_7` in one session and `dense_2` in another: what they have in common
-    is their place. `block/dense_7/kernel` and `block/dense_9/kernel` become `block/dense/kernel`, `block/dense_1/kernel`.
+    is their place. `block/dense_7/kernel`, `block/dense_9/kernel` become `block/dense/kernel`, `block/dense_1/kernel`.
     """
     parts = {name: name.split("/") for name in names}
     siblings: dict[tuple[str, ...], set[str]] = {}

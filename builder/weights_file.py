@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import warnings
 import zipfile
@@ -19,12 +20,11 @@ ENDINGS = (".safetensors", ".npz")
 
 def _safetensors() -> Any:
     try:
-        import safetensors.numpy
+        return importlib.import_module("safetensors.numpy")
     except ImportError:
         raise ImportError(
             "files that end in .safetensors need the package safetensors: pip install safetensors; or use .npz"
         ) from None
-    return safetensors
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
@@ -33,10 +33,10 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
     target = check_target(filepath, ENDINGS, overwrite, what)
     names = model.weight_names()
     if not names:
-        raise ValueError(f"{what}: model '{model.name}' has no weights yet; call it on data, or build(input_shape), first")
+        raise ValueError(f"{what}: model '{model.name}' has no weights yet: call it on data or build(input_shape)")
     arrays = {name: np.ascontiguousarray(variable.array).reshape(variable.shape) for variable, name in names.items()}
     if target.suffix.lower() == ".safetensors":
-        data = _safetensors().numpy.save(arrays, metadata={"format": "sardonyx"})
+        data = _safetensors().save(arrays, metadata={"format": "sardonyx"})
     else:
         data = npz_bytes(arrays)
     write_atomically(target, data)
@@ -56,17 +56,19 @@ def read_arrays(path: Path, data: bytes) -> dict[str, np.ndarray]:
     """The arrays of a weights file. Raises `ValueError` for a damaged or foreign one."""
     if path.suffix.lower() == ".safetensors":
         library = _safetensors()
-        failures: tuple[type[Exception], ...] = (library.SafetensorError, ValueError, KeyError, TypeError)
+        own_error = importlib.import_module("safetensors").SafetensorError
+        failures: tuple[type[Exception], ...] = (own_error, ValueError, KeyError, TypeError)
     else:
         library, failures = None, (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError, NotImplementedError)
     try:
         if library is not None:
-            return library.numpy.load(data)
+            return library.load(data)
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return {name.removesuffix(".npy"): _member(archive, name) for name in archive.namelist()}
     except failures as error:
         raise ValueError(
-            f"load_weights: {str(path)!r} is no whole {path.suffix} file of arrays ({error}); write it again with save_weights"
+            f"load_weights: {str(path)!r} is no whole {path.suffix} file of arrays ({error}); "
+            "write it again with save_weights"
         ) from None
 
 
@@ -82,7 +84,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None
     names = model.weight_names()
     if not names:
         raise ValueError(
-            f"load_weights: model '{model.name}' has no weights yet; call it on data, or build(input_shape), first"
+            f"load_weights: model '{model.name}' has no weights yet; call it on data or build(input_shape) first"
         )
     matched, missing, unexpected = match(names, arrays)
     problems = []
@@ -92,8 +94,8 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None
         problems.append(f"the model has no {listed(unexpected)}")
     if problems and not skip_mismatch:
         raise ValueError(
-            f"load_weights: {str(filepath)!r} does not fit model '{model.name}': {'; '.join(problems)}. Nothing was loaded; "
-            "pass skip_mismatch=True to load what fits"
+            f"load_weights: {str(filepath)!r} does not fit model '{model.name}': {'; '.join(problems)}. Nothing was "
+            "loaded; pass skip_mismatch=True to load what fits"
         )
     pairs = [(variable, names[variable], arrays[name]) for variable, name in matched.items()]
     skipped = assign_all(pairs, f"load_weights: {str(filepath)!r} does not fit model '{model.name}'", skip_mismatch)

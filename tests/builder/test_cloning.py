@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_models import STYLES, data, outputs, share_values
+
 import sardonyx as sx
 from sardonyx.builder import layers as L
 from sardonyx.builder.cloning import clone_model
 from sardonyx.builder.functional import Functional
 from sardonyx.builder.sequential import Sequential
-from small_models import STYLES, data, outputs, share_values
 
 
 @pytest.mark.parametrize("style", STYLES)

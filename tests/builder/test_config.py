@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_models import STYLES, Net, data, outputs, share_values
+
 import sardonyx as sx
 from sardonyx.builder import layers as L
 from sardonyx.builder.functional import Functional
@@ -14,7 +16,6 @@ from sardonyx.builder.loading import model_from_json
 from sardonyx.builder.sequential import Sequential
 from sardonyx.trainer import ops
 from sardonyx.trainer.core.primitive import Primitive
-from small_models import STYLES, Net, data, outputs, share_values
 
 X = L.Input
 
