@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import builtins
 import inspect
-import marshal
-import sys
-import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,7 +12,7 @@ from ...trainer import ops
 from ...trainer.core import tree
 from ...trainer.core.dims import equal
 from ...trainer.core.errors import ShapeError, format_shape
-from ...trainer.registry import deserialize_object, in_safe_mode, serialize_object
+from ...trainer.registry import deserialize_object, serialize_object
 from ..layer import Layer
 from .registry import LAYERS
 
@@ -72,10 +67,9 @@ class Masking(Layer):
 class Lambda(Layer):
     """A function of tensors as a layer: `function(inputs, **arguments)`, with `mask` and `training` if it takes them.
 
-    A function with a name is saved by that name (register it with `register_keras_serializable`). A lambda is saved as
-    code, which is loaded only with `safe_mode=False`: code from a stranger's file could do anything. It then sees `np`,
-    `ops`, `sx` and what it closed over. `output_shape` excludes the batch and is checked; `mask` is a function
-    `(inputs, mask)` or a mask. Raises `TypeError` for what is no function, `ShapeError` for another output shape.
+    A function with a name is saved by that name (register it with `register_keras_serializable`). A lambda works, but
+    is neither saved nor loaded: nothing that is read from a file may run here. `output_shape` excludes the batch and is
+    checked; `mask` is a function `(inputs, mask)` or a mask. Raises `TypeError` for what is no function, `ShapeError` for another output shape.
 
     >>> import sardonyx as sx
     >>> sx.layers.Lambda(lambda x: x * 2)(sx.ops.ones((2,))).tolist()
@@ -107,8 +101,9 @@ class Lambda(Layer):
 
     def _check_shape(self, inputs: Any, result: Any) -> None:
         shapes = tree.map_structure(lambda x: tuple(x.shape), inputs)
-        wanted = self._wanted_shape
-        full = tuple(wanted(shapes)) if callable(wanted) else (None, *wanted)
+        wanted: Any = self._wanted_shape
+        given: Any = wanted(shapes) if callable(wanted) else (None, *wanted)
+        full = tuple(given)
         sizes = tuple(getattr(result, "shape", ()))
         fits = len(full) == len(sizes) and all(
             a is None or equal(a, b) is not False for a, b in zip(full, sizes, strict=True)
@@ -123,7 +118,7 @@ class Lambda(Layer):
         return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor; lambdas as code."""
+        """Arguments of the constructor; raises `TypeError` for a lambda."""
         config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
         config["function"] = _function_config(self.function, self.name)
         for name, value in (("output_shape", self._wanted_shape), ("mask", self.mask)):
@@ -132,55 +127,22 @@ class Lambda(Layer):
         return {**config, "arguments": serialize_object(self.arguments)}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None, safe_mode: bool | None = None) -> Any:
-        """A new layer; raises `ValueError` for a lambda's code while safe mode is on (the default)."""
-        safe = in_safe_mode() if safe_mode is None else safe_mode
-        revived = {
-            key: _revive_function(value, safe, str(config.get("name")))
-            if isinstance(value, Mapping) and value.get("class_name") == "__lambda__"
-            else deserialize_object(value, custom_objects)
-            for key, value in config.items()
-        }
-        return cls(**revived)
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """A new layer; raises `ValueError` for a lambda's code, as Keras writes it."""
+        for value in config.values():
+            if isinstance(value, Mapping) and value.get("class_name") == "__lambda__":
+                raise ValueError(
+                    f"layer '{config.get('name')}' (Lambda) carries a lambda as code, which is never run here because "
+                    "it could do anything; make the model anew with a function of your own, and load its weights"
+                )
+        return cls(**{key: deserialize_object(value, custom_objects) for key, value in config.items()})
 
 
 def _function_config(function: Any, name: str) -> Any:
-    """A function by its name, a lambda as code with its defaults and the values it closed over."""
-    if getattr(function, "__name__", "") != "<lambda>":
-        return serialize_object(function)
-    try:
-        cells = [serialize_object(cell.cell_contents) for cell in function.__closure__ or ()]
-        defaults = serialize_object(list(function.__defaults__ or ()))
-    except (TypeError, ValueError) as error:
+    """A function by its name; raises `TypeError` for a lambda, which has none."""
+    if getattr(function, "__name__", "") == "<lambda>":
         raise TypeError(
-            f"layer '{name}': the lambda closes over a value that cannot be saved ({error}); pass it in `arguments`, or "
-            "write a Layer of your own"
-        ) from None
-    code = base64.b64encode(marshal.dumps(function.__code__)).decode("ascii")
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return {
-        "class_name": "__lambda__",
-        "config": {"code": code, "defaults": defaults, "closure": cells, "python": python},
-    }
-
-
-def _revive_function(config: Mapping[str, Any], safe: bool, name: str) -> Any:
-    """The lambda of a configuration; it is not run here."""
-    if safe:
-        raise ValueError(
-            f"layer '{name}' (Lambda) carries a lambda as code, which is not loaded by default because it could do "
-            "anything; if you trust its source, pass safe_mode=False"
+            f"layer '{name}' (Lambda): a lambda has no name to be saved by, and code is not saved, because nothing "
+            "that is read from a file may run here; write it with `def`, decorated with register_keras_serializable()"
         )
-    inner = config["config"]
-    here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    if inner.get("python", here) != here:
-        raise ValueError(
-            f"layer '{name}' (Lambda) carries code of Python {inner['python']}, this is Python {here}; load it there, and "
-            "replace the lambda by a named function"
-        )
-    code = marshal.loads(base64.b64decode(inner["code"]))
-    package = sys.modules[__name__.partition(".")[0]]
-    names = {"__builtins__": builtins, "np": np, "numpy": np, "ops": ops, "sx": package, package.__name__: package}
-    defaults = tuple(deserialize_object(inner.get("defaults")) or ())
-    cells = tuple(types.CellType(x) for x in deserialize_object(inner.get("closure")) or ())
-    return types.FunctionType(code, names, code.co_name, defaults, cells)
+    return serialize_object(function)

@@ -103,7 +103,9 @@ class Dense(WeightedLayer):
         """The product, the bias, the activation."""
         kernel: Any = self.kernel
         if self.lora_rank:
-            kernel = kernel + ops.matmul(self.lora_kernel_a, self.lora_kernel_b) * (self.lora_alpha / self.lora_rank)
+            kernel = kernel + ops.matmul(self.lora_kernel_a, self.lora_kernel_b) * (
+                (self.lora_alpha or self.lora_rank) / self.lora_rank
+            )
         x = ops.matmul(inputs, kernel)
         return self.activate(x if self.bias is None else ops.add(x, self.bias))
 
@@ -149,8 +151,8 @@ class EinsumDense(WeightedLayer):
         missing = [axis for axis in kernel if sizes.get(axis) is None]
         if missing:
             raise ShapeError(
-                f"EinsumDense '{self.name}': the size of axis {missing[0]!r} of {self.equation!r} is not known; it must be "
-                f"in output_shape {self.partial_output_shape} or in the input shape {tuple(input_shape)}"
+                f"EinsumDense '{self.name}': the size of axis {missing[0]!r} of {self.equation!r} is not known; it "
+                f"must be in output_shape {self.partial_output_shape} or in the input shape {tuple(input_shape)}"
             )
         self.kernel = self.add_kernel(tuple(sizes[axis] for axis in kernel))
         self.bias = self.add_bias(self._bias_shape(result, sizes)) if self.bias_axes else None
@@ -204,8 +206,8 @@ class Embedding(Layer):
 
     def __init__(
         self, input_dim: int, output_dim: int, embeddings_initializer: Any = "uniform",
-        embeddings_regularizer: Any = None, embeddings_constraint: Any = None, mask_zero: bool = False, weights: Any = None, lora_rank: int | None = None,
-        lora_alpha: float | None = None, **kwargs: Any,
+        embeddings_regularizer: Any = None, embeddings_constraint: Any = None, mask_zero: bool = False,
+        weights: Any = None, lora_rank: int | None = None, lora_alpha: float | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         kwargs.pop("input_length", None)
         super().__init__(**kwargs)

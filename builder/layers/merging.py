@@ -152,8 +152,8 @@ class Concatenate(Merge):
             for axis, (a, b) in enumerate(zip(first, x.shape, strict=True)):
                 if axis != self.axis % len(first) and equal(a, b) is not True:
                     raise ShapeError(
-                        f"inputs 0 and {i} differ on axis {axis}: {format_shape(first)} and {format_shape(x.shape)}; only "
-                        f"axis {self.axis}, along which they are concatenated, may differ"
+                        f"inputs 0 and {i} differ on axis {axis}: {format_shape(first)} and {format_shape(x.shape)}; "
+                        f"only axis {self.axis}, along which they are concatenated, may differ"
                     )
         return ops.concatenate(tensors, axis=self.axis)
 

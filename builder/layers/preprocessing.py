@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -71,8 +72,8 @@ class Resizing(ImageLayer):
 
     def __init__(
         self, height: int, width: int, interpolation: str = "bilinear", crop_to_aspect_ratio: bool = False,
-        pad_to_aspect_ratio: bool = False, fill_mode: str = "constant", fill_value: float = 0.0, antialias: bool = False,
-        data_format: str | None = None, **kwargs: Any,
+        pad_to_aspect_ratio: bool = False, fill_mode: str = "constant", fill_value: float = 0.0,
+        antialias: bool = False, data_format: str | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         super().__init__(height, width, data_format, **kwargs)
         self.interpolation = one_of(
@@ -190,7 +191,7 @@ class Discretization(Layer):
         if (bin_boundaries is None) == (num_bins is None):
             raise ValueError("Discretization: give either bin_boundaries, or num_bins (and then call adapt)")
         bounds = None if bin_boundaries is None else [float(b) for b in bin_boundaries]
-        if bounds is not None and any(a > b for a, b in zip(bounds, bounds[1:], strict=False)):
+        if bounds is not None and any(a > b for a, b in pairwise(bounds)):
             raise ValueError(f"Discretization: bin_boundaries must rise, got {bounds}")
         self.bin_boundaries = bounds
         self.num_bins = None if num_bins is None else positive_integer("Discretization", "num_bins", num_bins)

@@ -47,7 +47,8 @@ class Dropout(RandomLayer):
             return None
         if len(self.noise_shape) != len(inputs.shape):
             raise ShapeError(
-                f"noise_shape {tuple(self.noise_shape)} has {len(self.noise_shape)} sizes, the input {len(inputs.shape)}"
+                f"noise_shape {tuple(self.noise_shape)} has {len(self.noise_shape)} sizes, the input "
+                f"{len(inputs.shape)}"
             )
         return tuple(inputs.shape[i] if size is None else size for i, size in enumerate(self.noise_shape))
 

@@ -103,7 +103,7 @@ def sides(layer: str, argument: str, value: Any, rank: int) -> tuple[tuple[int, 
     """Pairs (before, after), one an axis, from a number, one number an axis, or pairs; else raises `ValueError`."""
 
     def fine(number: Any) -> bool:
-        return isinstance(number, (int, np.integer)) and not isinstance(number, bool) and number >= 0
+        return isinstance(number, (int, np.integer)) and not isinstance(number, bool) and int(number) >= 0
 
     if fine(value):
         return ((int(value), int(value)),) * rank

@@ -1,4 +1,4 @@
-"""One table line checks a layer: symbolic and eager calls, configuration, engines, gradients, and Keras as the reference.
+"""One table line checks a layer: symbolic and eager calls, configuration, engines, gradients, and Keras's layer.
 
 A case names a layer by class, its configuration, and its inputs by shape (or as arrays). The same class name and
 configuration make the Keras layer it is compared with.
@@ -90,8 +90,8 @@ def layer_case(
     free: axes besides the batch that may be of any size. arguments: more arguments of the call.
     """
     return LayerCase(
-        kind, config or {}, inputs, shape, weights or {}, training, tuple(free), arguments or {}, tuple(skip), low, high,
-        tolerance, label,
+        kind, config or {}, inputs, shape, weights or {}, training, tuple(free), arguments or {}, tuple(skip), low,
+        high, tolerance, label,
     )  # fmt: skip
 
 
@@ -110,7 +110,9 @@ def generated(cases: Sequence[LayerCase]) -> list[Any]:
 def applies(item: LayerCase, check: str) -> bool:
     """Whether a check makes sense for a case."""
     whole = check.removesuffix("_training")
-    needs_mode = check.endswith("_training") and (item.training == "equal" or (whole == "peers" and item.training == "random"))
+    needs_mode = check.endswith("_training") and (
+        item.training == "equal" or (whole == "peers" and item.training == "random")
+    )
     return not (check in item.skip or whole in item.skip or needs_mode or (check == "free" and not item.free))
 
 
@@ -188,7 +190,8 @@ def check_engines(item: LayerCase, training: bool = False, free: Sequence[int] =
         return layer(x, training=training, **item.arguments)
 
     def spec(a: np.ndarray) -> Any:
-        names = {0: "batch", **{axis: f"size_{axis}" for axis in free}}
+        names = {} if item.arguments else {0: "batch"}
+        names |= {axis: f"size_{axis}" for axis in free}
         return sx.TensorSpec(tuple(names.get(i, size) for i, size in enumerate(a.shape)), a.dtype)
 
     graph = sx.trace(function, mapped(spec, arrays))

@@ -10,7 +10,8 @@ from sardonyx.trainer.core.errors import ShapeError
 INDICES = np.array([[1, 0, 3], [4, 4, 2]], "int32")
 CASES = [
     layer_case("Dense", {"units": 4}, (2, 3), (2, 4), {"kernel": (3, 4), "bias": (4,)}),
-    layer_case("Dense", {"units": 4, "activation": "relu"}, (2, 5, 3), (2, 5, 4), {"kernel": (3, 4), "bias": (4,)}, free=[1]),
+    layer_case("Dense", {"units": 4, "activation": "relu"}, (2, 5, 3), (2, 5, 4), {"kernel": (3, 4), "bias": (4,)},
+               free=[1]),
     layer_case("Dense", {"units": 2, "use_bias": False, "activation": "softmax"}, (2, 3), (2, 2), {"kernel": (3, 2)}),
     layer_case(
         "Dense", {"units": 2, "kernel_regularizer": "l2", "kernel_constraint": "max_norm", "bias_initializer": "ones"},
@@ -36,8 +37,10 @@ CASES = [
     layer_case("EinsumDense", {"equation": "abcd,cde->abe", "output_shape": [None, 4], "bias_axes": "e"}, (2, 5, 3, 2),
                (2, 5, 4), {"kernel": (3, 2, 4), "bias": (4,)}),
     layer_case("Embedding", {"input_dim": 5, "output_dim": 4}, INDICES, (2, 3, 4), {"embeddings": (5, 4)}, free=[1]),
-    layer_case("Embedding", {"input_dim": 5, "output_dim": 4, "mask_zero": True}, INDICES, (2, 3, 4), {"embeddings": (5, 4)}),
-    layer_case("Embedding", {"input_dim": 5, "output_dim": 4}, INDICES.astype("float32"), (2, 3, 4), {"embeddings": (5, 4)},
+    layer_case("Embedding", {"input_dim": 5, "output_dim": 4, "mask_zero": True}, INDICES, (2, 3, 4),
+               {"embeddings": (5, 4)}),
+    layer_case("Embedding", {"input_dim": 5, "output_dim": 4}, INDICES.astype("float32"), (2, 3, 4),
+               {"embeddings": (5, 4)},
                skip=["gradient"], label="float indices"),
 ]  # fmt: skip
 

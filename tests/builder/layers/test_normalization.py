@@ -27,7 +27,8 @@ CASES = [
     layer_case("LayerNormalization", {"scale": False}, (2, 3), (2, 3), {"beta": (3,)}),
     layer_case("RMSNormalization", {}, (2, 5, 3), (2, 5, 3), {"scale": (3,)}, free=[1]),
     layer_case("RMSNormalization", {"axis": [1, 2], "epsilon": 1e-3}, (2, 5, 3), (2, 5, 3), {"scale": (5, 3)}),
-    layer_case("GroupNormalization", {"groups": 2}, (2, 4, 5, 6), (2, 4, 5, 6), both((6,)), free=[1, 2], tolerance=2e-5),
+    layer_case("GroupNormalization", {"groups": 2}, (2, 4, 5, 6), (2, 4, 5, 6), both((6,)), free=[1, 2],
+               tolerance=2e-5),
     layer_case("GroupNormalization", {"groups": -1}, (2, 4, 6), (2, 4, 6), both((6,)), tolerance=2e-5),
     layer_case("GroupNormalization", {"groups": 3, "axis": 1, "scale": False}, (2, 6, 4), (2, 6, 4), {"beta": (6,)},
                tolerance=2e-5),
@@ -36,7 +37,8 @@ CASES = [
     layer_case("Normalization", {"mean": [1.0, 2.0, 3.0], "variance": [4.0, 1.0, 0.5]}),
     layer_case("Normalization", {"axis": None, "mean": 3.0, "variance": 2.0}),
     layer_case("Normalization", {"mean": 3.0, "variance": 2.0, "invert": True}, (2, 5, 3), (2, 5, 3), free=[1]),
-    layer_case("Normalization", {"axis": [1, -1]}, (2, 4, 3), (2, 4, 3), {"mean": (4, 3), "variance": (4, 3), "count": ()},
+    layer_case("Normalization", {"axis": [1, -1]}, (2, 4, 3), (2, 4, 3), {"mean": (4, 3), "variance": (4, 3),
+               "count": ()},
                skip=["peers"]),
 ]  # fmt: skip
 

@@ -14,7 +14,7 @@ CASES = [
     layer_case("Flatten", FIRST, IMAGE, (2, 60)),
     layer_case("Flatten", {}, (2,), (2, 1)),
     layer_case("Reshape", {"target_shape": [3, 2]}, (2, 6), (2, 3, 2)),
-    layer_case("Reshape", {"target_shape": [-1, 2]}, (2, 4, 3), (2, 6, 2), free=[1]),
+    layer_case("Reshape", {"target_shape": [-1, 3]}, (2, 4, 6), (2, 8, 3), free=[1]),
     layer_case("Permute", {"dims": [2, 1]}, (2, 4, 3), (2, 3, 4), free=[1]),
     layer_case("RepeatVector", {"n": 4}, (2, 3), (2, 4, 3)),
     layer_case("ZeroPadding1D", {}, (2, 4, 3), (2, 6, 3), free=[1]),
