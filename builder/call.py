@@ -51,10 +51,11 @@ class LayerCall:
 class NamedScope:
     """A scope that is no call: while weights are made outside of one, they are named after their layer."""
 
-    __slots__ = ("parent", "path")
+    __slots__ = ("layer", "parent", "path")
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, layer: Layer) -> None:
         self.path = path
+        self.layer = layer
         self.parent = None
 
 

@@ -118,8 +118,9 @@ class Layer:
     def _scope(self) -> _Scoped:
         """Weights are named after the innermost open call of the layer, or after the layer itself."""
         current = state.scopes[-1] if state.scopes else None
-        is_own = isinstance(current, LayerCall) and current.layer is self
-        return _Scoped(current if is_own else NamedScope(f"{current.path}/{self.name}" if current else self.name))
+        is_own = isinstance(current, (LayerCall, NamedScope)) and current.layer is self
+        path = f"{current.path}/{self.name}" if current else self.name
+        return _Scoped(current if is_own else NamedScope(path, self))
 
     def build(self, *input_shapes: Any, **named_shapes: Any) -> None:
         """Make the weights for an input shape; called before the first `call`."""

@@ -7,15 +7,27 @@ from typing import Any
 import numpy as np
 
 from ...trainer import ops
-from ...trainer.core.dims import Dim
+from ...trainer.core import tree
+from ...trainer.core.dims import Dim, equal
 from ...trainer.core.errors import ShapeError, format_shape
 from ...trainer.core.state import state as open_state
 from ...trainer.core.variable import Variable
 from ...trainer.ops import random
 from ..input_spec import InputSpec
 from ..layer import Layer
-from .recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
+from .recurrent_cells import (
+    GRUCell,
+    LSTMCell,
+    SimpleRNNCell,
+    StackedRNNCells,
+    initial_state,
+    output_size,
+    run_cell,
+)
 from .registry import LAYERS
+
+LONGEST_UNROLLED = 64
+"""Steps up to which a sequence of known length is written out in a graph; longer ones are a Scan."""
 
 
 @LAYERS.register()
@@ -45,67 +57,52 @@ class RNN(Layer):
         self.zero_output_for_mask = zero_output_for_mask
         self.supports_masking = True
         self.input_spec = InputSpec(min_ndim=3)
-        self.states: list[Variable] | None = None
+        sizes = cell.state_size
+        self.state_size = list(sizes) if isinstance(sizes, (list, tuple)) else [sizes]
+        self._kept = KeptStates()
 
     @property
-    def state_sizes(self) -> list[Any]:
-        """State sizes as a list."""
-        sizes = self.cell.state_size
-        return list(sizes) if isinstance(sizes, (list, tuple)) else [sizes]
+    def states(self) -> list[Any] | None:
+        """The variables a stateful layer keeps between calls; None before it is built, or where it is not stateful."""
+        return self._kept.states
 
-    def build(self, sequences_shape: Any) -> None:
+    def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
         """Make the cell's weights, and the kept states of a stateful layer."""
         if isinstance(self.cell, Layer) and not self.cell.built:
             with self.cell._scope():
-                if isinstance(self.cell, StackedRNNCells):
-                    self._build_stack(sequences_shape)
-                else:
-                    self.cell.build((sequences_shape[0], *sequences_shape[2:]))
+                self.cell.build((sequences_shape[0], *sequences_shape[2:]))
             self.cell.built = True
-        if self.stateful:
-            if sequences_shape[0] is None:
-                raise ShapeError(
-                    f"{type(self).__name__} '{self.name}': a stateful layer needs a fixed batch size: Input(..., batch_size=32)"
-                )
-            self.states = [
-                self.add_weight(_state_shape(sequences_shape[0], size), "zeros", trainable=False, name=f"state_{i}")
-                for i, size in enumerate(self.state_sizes)
-            ]
-
-    def _build_stack(self, shape: Any) -> None:
-        features = shape[2:]
-        for cell in self.cell.cells:
-            if isinstance(cell, Layer) and not cell.built:
-                with cell._scope():
-                    cell.build((shape[0], *features))
-                cell.built = True
-            size = getattr(cell, "output_size", cell.state_size)
-            features = (size,) if isinstance(size, int) else (size[0],) if isinstance(size, (list, tuple)) else features
+        if not self.stateful or self.states is not None:
+            return
+        if sequences_shape[0] is None:
+            raise ShapeError("a stateful layer needs a fixed batch size: Input(..., batch_size=32)")
+        with self._scope():
+            self._kept.states = tree.map_structure(
+                lambda x: Variable(np.asarray(x), dtype=self.dtype, trainable=False, name="rnn_state"),
+                self.get_initial_state(sequences_shape[0]),
+            )
 
     def get_initial_state(self, batch_size: Any) -> list[Any]:
         """What the states begin with: the cell's own choice, zeros by default."""
-        if hasattr(self.cell, "get_initial_state"):
-            made = self.cell.get_initial_state(batch_size=batch_size)
-            return list(made) if isinstance(made, (list, tuple)) else [made]
-        return [ops.zeros(_state_shape(batch_size, size), self.compute_dtype) for size in self.state_sizes]
+        return initial_state(self.cell, batch_size, self.compute_dtype)
 
-    def reset_states(self) -> None:
-        """Set kept states to zero (Keras names: `reset_state`, `reset_states`)."""
-        for kept in self.states or []:
+    def reset_state(self) -> None:
+        """Set kept states to zero."""
+        for kept in tree.flatten(self.states or []):
             kept.assign(np.zeros(kept.shape, kept.dtype))
 
-    reset_state = reset_states
+    def reset_states(self) -> None:
+        """The same as `reset_state`."""
+        self.reset_state()
 
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool | None = False) -> Any:
         """Run over the sequence."""
-        if isinstance(sequences, (list, tuple)):
-            sequences, initial_state = sequences[0], list(sequences[1:]) or initial_state
-        if isinstance(mask, (list, tuple)):
-            mask = mask[0]
-        states = self._start(sequences, initial_state)
-        outputs, last = self.run(sequences, states, mask, training)
-        if self.stateful and self.states is not None:
-            for kept, value in zip(self.states, last, strict=True):
+        mask = mask[0] if isinstance(mask, (list, tuple)) else mask
+        if mask is not None:
+            mask = ops.cast(mask, bool)
+        outputs, last = self.run(sequences, self._start(sequences, initial_state), mask, training)
+        if self.states is not None:
+            for kept, value in zip(tree.flatten(self.states), tree.flatten(last), strict=True):
                 kept.assign(value)
         result = outputs if self.return_sequences else self.last_output(outputs, last)
         return (result, *last) if self.return_state else result
@@ -115,26 +112,42 @@ class RNN(Layer):
         return outputs[:, -1]
 
     def _start(self, sequences: Any, initial_state: Any) -> list[Any]:
-        if initial_state is not None:
-            states = list(initial_state) if isinstance(initial_state, (list, tuple)) else [initial_state]
-            if len(states) != len(self.state_sizes):
-                raise ShapeError(f"expected {len(self.state_sizes)} initial states, got {len(states)}")
-            for given, size in zip(states, self.state_sizes, strict=True):
-                if isinstance(size, int) and given.shape[-1] != size:
-                    raise ShapeError(f"an initial state must have shape (batch, {size}), got {format_shape(given.shape)}")
-            return [ops.convert_to_tensor(s) for s in states]
+        batch = sequences.shape[0]
         if self.states is not None:
-            return [kept.read() for kept in self.states]
-        return self.get_initial_state(sequences.shape[0])
+            expected = tree.flatten(self.states)[0].shape[0]
+            if equal(batch, expected) is False:
+                raise ShapeError(f"the kept states are those of a batch of {expected}, got a batch of {batch}")
+        if initial_state is None:
+            if self.states is not None:
+                return tree.map_structure(lambda kept: kept.read(), self.states)
+            return self.get_initial_state(batch)
+        states = list(initial_state) if isinstance(initial_state, (list, tuple)) else [initial_state]
+        if len(states) != len(self.state_size):
+            raise ShapeError(f"expected {len(self.state_size)} initial states, got {len(states)}")
+        for given, size in zip(states, self.state_size, strict=True):
+            if isinstance(size, int) and hasattr(given, "shape") and equal(given.shape[-1], size) is False:
+                raise ShapeError(f"an initial state must have shape (batch, {size}), got {format_shape(given.shape)}")
+        return tree.map_structure(ops.convert_to_tensor, states)
 
     def run(self, sequences: Any, states: list[Any], mask: Any, training: bool | None) -> tuple[Any, list[Any]]:
-        """The outputs of all steps, and the last states: the cell step by step."""
+        """The outputs of all steps in the order of processing, and the last states."""
+        if training and hasattr(self.cell, "one_draw"):
+            with self.cell.one_draw(sequences.shape[0], sequences.shape[-1]):
+                return self._step_by_step(sequences, states, mask, training)
+        return self._step_by_step(sequences, states, mask, training)
+
+    def _step_by_step(
+        self, sequences: Any, states: list[Any], mask: Any, training: bool | None
+    ) -> tuple[Any, list[Any]]:
         steps = sequences.shape[1]
-        if isinstance(steps, Dim) or open_state.traces and not self.unroll and steps > 64:
+        if isinstance(steps, Dim):
+            if self.unroll:
+                raise ShapeError("unroll=True needs a number of steps; leave it False, or fix the time axis in Input")
+            return self._scan(sequences, states, mask, training)
+        if open_state.traces and not self.unroll and steps > LONGEST_UNROLLED:
             return self._scan(sequences, states, mask, training)
         outputs: list[Any] = []
-        order = range(steps - 1, -1, -1) if self.go_backwards else range(steps)
-        for t in order:
+        for t in reversed(range(steps)) if self.go_backwards else range(steps):
             before = outputs[-1] if outputs else None
             output, states = self._step(sequences[:, t], states, None if mask is None else mask[:, t], before, training)
             outputs.append(output)
@@ -142,47 +155,39 @@ class RNN(Layer):
 
     def _step(self, x: Any, states: list[Any], kept: Any, before: Any, training: bool | None) -> tuple[Any, list[Any]]:
         """One step of the cell; where masked, states stay, and so does the output (or it is zero)."""
-        takes_training = hasattr(self.cell, "__call__") and isinstance(self.cell, Layer)  # noqa: B004
-        output, after = self.cell(x, states, **({"training": training} if takes_training else {}))
-        after = list(after) if isinstance(after, (list, tuple)) else [after]
+        output, after = run_cell(self.cell, x, states, training)
         if kept is None:
             return output, after
         hold = ops.zeros_like(output) if before is None or self.zero_output_for_mask else before
-        output = _choose(kept, output, hold)
-        return output, [_choose(kept, new, old) for new, old in zip(after, states, strict=True)]
+        return _choose(kept, output, hold), tree.map_structure(lambda new, old: _choose(kept, new, old), after, states)
 
     def _scan(self, sequences: Any, states: list[Any], mask: Any, training: bool | None) -> tuple[Any, list[Any]]:
         """The same as a Scan of the graph."""
-        def rows(value: Any) -> Any:
-            return ops.swapaxes(value, 0, 1)
+        xs = [ops.swapaxes(x, 0, 1) for x in (sequences, mask) if x is not None]
+        # what stands in the place of the output before the first
+        start = ops.zeros((sequences.shape[0], output_size(self.cell)), sequences.dtype)
 
-        xs = rows(sequences) if mask is None else (rows(sequences), rows(ops.cast(mask, "float32")))
-        example = self._example_output(sequences, states, training)
+        def body(carry: Any, items: Any) -> Any:
+            before, own = carry[0], tree.pack_sequence_as(states, carry[1:])
+            output, after = self._step(items[0], own, items[1] if len(items) > 1 else None, before, training)
+            return [output, *tree.flatten(after)], output
 
-        def body(carry: Any, item: Any) -> Any:
-            before, *own = carry
-            x, kept = (item, None) if mask is None else (item[0], ops.greater(item[1], 0.5))
-            output, after = self._step(x, own, kept, before, training)
-            return (output, *after), output
-
-        (_, *last), outputs = ops.scan(body, (example, *states), xs, reverse=self.go_backwards)
+        (_, *last), outputs = ops.scan(body, [start, *tree.flatten(states)], xs, reverse=self.go_backwards)
         outputs = ops.flip(outputs, 0) if self.go_backwards else outputs
-        return rows(outputs), list(last)
-
-    def _example_output(self, sequences: Any, states: list[Any], training: bool | None) -> Any:
-        """Zeros of an output's shape: what stands in the place of the output before the first."""
-        size = getattr(self.cell, "output_size", self.state_sizes[0])
-        return ops.zeros((sequences.shape[0], *(size if isinstance(size, (tuple, list)) else (size,))), sequences.dtype)
+        return ops.swapaxes(outputs, 0, 1), tree.pack_sequence_as(states, last)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """The mask of the input for sequences, none otherwise."""
         mask = previous_mask[0] if isinstance(previous_mask, (list, tuple)) else previous_mask
         result = mask if self.return_sequences else None
-        return [result, *[None] * len(self.state_sizes)] if self.return_state else result
+        return [result, *[None] * len(tree.flatten(self.state_size))] if self.return_state else result
 
 
-def _state_shape(batch: Any, size: Any) -> tuple[Any, ...]:
-    return (batch, *size) if isinstance(size, (tuple, list)) else (batch, size)
+class KeptStates:
+    """Holds the states of a stateful layer out of sight of its weights: they are no parameters."""
+
+    def __init__(self) -> None:
+        self.states: list[Any] | None = None
 
 
 def _choose(kept: Any, new: Any, old: Any) -> Any:
@@ -194,8 +199,6 @@ def _choose(kept: Any, new: Any, old: Any) -> Any:
 
 class FusedRNN(RNN):
     """Base of SimpleRNN, LSTM and GRU: one operation for the whole sequence unless recurrent dropout forbids it."""
-
-    cell_class: Any = None
 
     def __init__(self, cell: Any, options: dict[str, Any], layer_options: dict[str, Any]) -> None:
         super().__init__(cell, **options, **layer_options)
@@ -216,7 +219,7 @@ class FusedRNN(RNN):
 
     def run(self, sequences: Any, states: list[Any], mask: Any, training: bool | None) -> tuple[Any, list[Any]]:
         """All steps in one operation."""
-        if training and self.cell.recurrent_dropout or self.unroll:
+        if training and self.cell.recurrent_dropout:
             return super().run(sequences, states, mask, training)
         if training and self.cell.dropout:
             shape = (sequences.shape[0], 1, sequences.shape[2])
@@ -254,13 +257,16 @@ class SimpleRNN(FusedRNN):
         self, units: int, activation: Any = "tanh", use_bias: bool = True, kernel_initializer: Any = "glorot_uniform",
         recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros", kernel_regularizer: Any = None,
         recurrent_regularizer: Any = None, bias_regularizer: Any = None, activity_regularizer: Any = None,
-        kernel_constraint: Any = None, recurrent_constraint: Any = None, bias_constraint: Any = None, dropout: float = 0.0,
+        kernel_constraint: Any = None, recurrent_constraint: Any = None, bias_constraint: Any = None,
+        dropout: float = 0.0,
         recurrent_dropout: float = 0.0, return_sequences: bool = False, return_state: bool = False,
-        go_backwards: bool = False, stateful: bool = False, unroll: bool = False, seed: int | None = None, **kwargs: Any,
+        go_backwards: bool = False, stateful: bool = False, unroll: bool = False, seed: int | None = None,
+        **kwargs: Any,
     ) -> None:  # fmt: skip
         options, rest = split_options(kwargs)
         cell = SimpleRNNCell(
-            units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer, kernel_regularizer,
+            units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            kernel_regularizer,
             recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint, bias_constraint, dropout,
             recurrent_dropout, seed, name="simple_rnn_cell", dtype=rest.get("dtype"),
         )  # fmt: skip
@@ -274,7 +280,8 @@ class SimpleRNN(FusedRNN):
         """ONNX's RNN."""
         cell = self.cell
         outputs, last = ops.simple_rnn(
-            sequences, states[0], mask, cell.kernel, cell.recurrent_kernel, cell.bias, cell.activation, self.go_backwards,
+            sequences, states[0], mask, cell.kernel, cell.recurrent_kernel, cell.bias, cell.activation,
+            self.go_backwards,
             self.zero_output_for_mask,
         )  # fmt: skip
         return outputs, [last]
@@ -295,14 +302,16 @@ class LSTM(FusedRNN):
         kernel_initializer: Any = "glorot_uniform", recurrent_initializer: Any = "orthogonal",
         bias_initializer: Any = "zeros", unit_forget_bias: bool = True, kernel_regularizer: Any = None,
         recurrent_regularizer: Any = None, bias_regularizer: Any = None, activity_regularizer: Any = None,
-        kernel_constraint: Any = None, recurrent_constraint: Any = None, bias_constraint: Any = None, dropout: float = 0.0,
+        kernel_constraint: Any = None, recurrent_constraint: Any = None, bias_constraint: Any = None,
+        dropout: float = 0.0,
         recurrent_dropout: float = 0.0, seed: int | None = None, return_sequences: bool = False,
         return_state: bool = False, go_backwards: bool = False, stateful: bool = False, unroll: bool = False,
         use_cudnn: Any = "auto", **kwargs: Any,
     ) -> None:  # fmt: skip
         options, rest = split_options(kwargs)
         cell = LSTMCell(
-            units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer,
+            bias_initializer,
             unit_forget_bias, kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
             recurrent_constraint, bias_constraint, dropout, recurrent_dropout, seed, name="lstm_cell",
             dtype=rest.get("dtype"),
@@ -344,7 +353,8 @@ class GRU(FusedRNN):
     ) -> None:  # fmt: skip
         options, rest = split_options(kwargs)
         cell = GRUCell(
-            units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer,
+            bias_initializer,
             kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint,
             bias_constraint, dropout, recurrent_dropout, reset_after, seed, name="gru_cell", dtype=rest.get("dtype"),
         )  # fmt: skip
@@ -362,5 +372,3 @@ class GRU(FusedRNN):
             cell.recurrent_activation, self.go_backwards, cell.reset_after, self.zero_output_for_mask,
         )  # fmt: skip
         return outputs, [last]
-
-

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ...trainer import activations, constraints, initializers, ops, regularizers
 from ...trainer.ops import random
 from ...trainer.ops.seed import SeedGenerator
 from ..layer import Layer
+from ..signature import call_signature
 from .checks import fraction, positive_integer
 from .registry import LAYERS
 
@@ -48,6 +50,7 @@ class RecurrentCell(Layer):
         self.recurrent_dropout = fraction(kind, "recurrent_dropout", recurrent_dropout)
         self.seed = seed
         self.seed_generator = SeedGenerator(seed)
+        self._masks: Any = None
         self.state_size: Any = self.units
         self.output_size = self.units
         self.bias: Any = None
@@ -74,7 +77,8 @@ class RecurrentCell(Layer):
         )  # fmt: skip
         if self.use_bias:
             self.bias = self.add_weight(
-                self.bias_shape, self.make_bias(), regularizer=self.bias_regularizer, constraint=self.bias_constraint, name="bias"
+                self.bias_shape, self.make_bias(), regularizer=self.bias_regularizer, constraint=self.bias_constraint,
+                name="bias"
             )
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
@@ -82,13 +86,31 @@ class RecurrentCell(Layer):
         sizes = self.state_size if isinstance(self.state_size, (list, tuple)) else [self.state_size]
         return [ops.zeros((batch_size, size), self.compute_dtype) for size in sizes]
 
+    def draw_masks(self, batch_size: Any, features: int) -> tuple[Any, Any]:
+        """Dropout of inputs and of states as factors, None where nothing is dropped."""
+        rates = ((self.dropout, features), (self.recurrent_dropout, self.units))
+        ones = [ops.ones((batch_size, size), self.compute_dtype) if rate else None for rate, size in rates]
+        first, second = (
+            None if x is None else random.dropout(x, rate, seed=self.seed_generator)
+            for x, (rate, _) in zip(ones, rates, strict=True)
+        )
+        return first, second
+
+    @contextmanager
+    def one_draw(self, batch_size: Any, features: int) -> Iterator[None]:
+        """Inside, all steps drop the same units (Gal and Ghahramani, 2016)."""
+        self._masks = self.draw_masks(batch_size, features)
+        try:
+            yield
+        finally:
+            self._masks = None
+
     def drop(self, inputs: Any, state: Any, training: bool | None) -> tuple[Any, Any]:
         """Inputs and state with dropout in training."""
-        if training and self.dropout:
-            inputs = random.dropout(inputs, self.dropout, seed=self.seed_generator)
-        if training and self.recurrent_dropout:
-            state = random.dropout(state, self.recurrent_dropout, seed=self.seed_generator)
-        return inputs, state
+        if not training or not (self.dropout or self.recurrent_dropout):
+            return inputs, state
+        first, second = self._masks or self.draw_masks(inputs.shape[0], inputs.shape[-1])
+        return inputs if first is None else inputs * first, state if second is None else state * second
 
     def product(self, inputs: Any, kernel: Any, bias: Any) -> Any:
         """`inputs @ kernel + bias`."""
@@ -104,7 +126,8 @@ class SimpleRNNCell(RecurrentCell):
         """One step."""
         state = states[0] if isinstance(states, (list, tuple)) else states
         inputs, state = self.drop(sequence, state, training)
-        output = self.activation(self.product(inputs, self.kernel, self.bias) + ops.matmul(state, self.recurrent_kernel))
+        output = self.activation(ops.matmul(state, self.recurrent_kernel) + self.product(inputs, self.kernel,
+        self.bias))
         return output, [output] if isinstance(states, (list, tuple)) else output
 
 
@@ -137,7 +160,8 @@ class LSTMCell(GatedCell):
         recurrent_dropout: float = 0.0, seed: int | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         super().__init__(
-            units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer,
+            bias_initializer,
             kernel_regularizer=kernel_regularizer, recurrent_regularizer=recurrent_regularizer,
             bias_regularizer=bias_regularizer, kernel_constraint=kernel_constraint,
             recurrent_constraint=recurrent_constraint, bias_constraint=bias_constraint, dropout=dropout,
@@ -184,7 +208,8 @@ class GRUCell(GatedCell):
         seed: int | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         super().__init__(
-            units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer,
+            bias_initializer,
             kernel_regularizer=kernel_regularizer, recurrent_regularizer=recurrent_regularizer,
             bias_regularizer=bias_regularizer, kernel_constraint=kernel_constraint,
             recurrent_constraint=recurrent_constraint, bias_constraint=bias_constraint, dropout=dropout,
@@ -231,28 +256,68 @@ class StackedRNNCells(Layer):
 
     @property
     def state_size(self) -> list[Any]:
-        """State sizes of all cells, one after the other."""
-        return [size for cell in self.cells for size in _as_list(cell.state_size)]
+        """State sizes of the cells, one entry a cell."""
+        return [cell.state_size for cell in self.cells]
 
     @property
     def output_size(self) -> Any:
         """Output size of the last cell."""
-        return getattr(self.cells[-1], "output_size", _as_list(self.cells[-1].state_size)[0])
+        return output_size(self.cells[-1])
+
+    def build(self, input_shape: Any) -> None:
+        """Build each cell for the output of the one before."""
+        shape = tuple(input_shape)
+        for cell in self.cells:
+            if isinstance(cell, Layer) and not cell.built:
+                with cell._scope():
+                    cell.build(shape)
+                cell.built = True
+            shape = (shape[0], output_size(cell))
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
-        """Initial states of all cells."""
-        return [state for cell in self.cells for state in _as_list(cell.get_initial_state(batch_size=batch_size))]
+        """Initial states, one entry a cell."""
+        return [initial_state(cell, batch_size, self.compute_dtype) for cell in self.cells]
+
+    @contextmanager
+    def one_draw(self, batch_size: Any, features: int) -> Iterator[None]:
+        """Inside, all steps drop the same units."""
+        with ExitStack() as stack:
+            for cell in self.cells:
+                if hasattr(cell, "one_draw"):
+                    stack.enter_context(cell.one_draw(batch_size, features))
+                features = output_size(cell)
+            yield
 
     def call(self, inputs: Any, states: Any, training: bool | None = False) -> Any:
         """One step of every cell."""
         after: list[Any] = []
-        remaining = list(states)
-        for cell in self.cells:
-            count = len(_as_list(cell.state_size))
-            own, remaining = remaining[:count], remaining[count:]
-            inputs, new = cell(inputs, own, training=training)
-            after.extend(_as_list(new))
+        for cell, own in zip(self.cells, states, strict=True):
+            inputs, new = run_cell(cell, inputs, _as_list(own), training)
+            after.append(new if isinstance(own, (list, tuple)) else new[0])
         return inputs, after
+
+
+def run_cell(cell: Any, inputs: Any, states: list[Any], training: bool | None) -> tuple[Any, list[Any]]:
+    """One step of a cell, a layer or any object with `call`; the states after it as a list."""
+    if isinstance(cell, Layer):
+        takes = call_signature(type(cell)).takes_training
+        output, after = cell(inputs, states, **({"training": training} if takes else {}))
+    else:
+        output, after = cell.call(inputs, states)
+    return output, _as_list(after)
+
+
+def initial_state(cell: Any, batch_size: Any, dtype: str) -> list[Any]:
+    """What the states of a cell begin with: its own choice, zeros by default."""
+    if hasattr(cell, "get_initial_state"):
+        return _as_list(cell.get_initial_state(batch_size=batch_size))
+    return [ops.zeros((batch_size, size), dtype) for size in _as_list(cell.state_size)]
+
+
+def output_size(cell: Any) -> int:
+    """Features of a cell's output: those of its first state unless it says so."""
+    given = getattr(cell, "output_size", None)
+    return _as_list(cell.state_size)[0] if given is None else given
 
 
 def _as_list(value: Any) -> list[Any]:
