@@ -67,9 +67,10 @@ class Masking(Layer):
 class Lambda(Layer):
     """A function of tensors as a layer: `function(inputs, **arguments)`, with `mask` and `training` if it takes them.
 
-    A function with a name is saved by that name (register it with `register_keras_serializable`). A lambda works, but
-    is neither saved nor loaded: nothing that is read from a file may run here. `output_shape` excludes the batch and is
-    checked; `mask` is a function `(inputs, mask)` or a mask. Raises `TypeError` for what is no function, `ShapeError` for another output shape.
+    A function with a name is saved by that name (register it with `register_keras_serializable`). A lambda works,
+    but is neither saved nor loaded: nothing that is read from a file may run here. `output_shape` excludes the
+    batch and is checked; `mask` is a function `(inputs, mask)` or a mask. Raises `TypeError` for what is no
+    function, `ShapeError` for another output shape.
 
     >>> import sardonyx as sx
     >>> sx.layers.Lambda(lambda x: x * 2)(sx.ops.ones((2,))).tolist()
