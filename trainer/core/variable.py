@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,6 @@ class Variable(Operators):
         self.regularizer: Callable[..., Any] | None = None
         self.constraint: Callable[..., Any] | None = None
         self.version = 0
-        self.is_shared = False
         self._tensor = Tensor(value)
         self._symbol = Tensor(None, Symbol(TensorSpec(value.shape, value.dtype), variable=self, name=self.name))
 
@@ -66,7 +66,6 @@ class Variable(Operators):
         """The current value as a tensor; symbolic while tracing. Later updates do not reach into it."""
         if state.traces or state.tapes:
             return self.read()
-        self.is_shared = True
         return self._tensor
 
     def read(self) -> Tensor:
@@ -116,7 +115,6 @@ class Variable(Operators):
         is_result = isinstance(value, Tensor) and array.dtype == self.dtype
         self._tensor = Tensor(array if is_result else np.array(array, dtype=self.dtype))
         self.version += 1
-        self.is_shared = is_result
         return self._tensor
 
     def _assign_symbolic(self, value: Any) -> Tensor:
@@ -138,11 +136,14 @@ class Variable(Operators):
         return self.assign(FUNCTIONS["subtract"](self.read(), value))
 
     def writable(self) -> np.ndarray:
-        """The array for an update in place by a kernel; a copy first if somebody was given the present one."""
-        array = self.array
-        if self.is_shared or not array.flags.writeable:
-            array = array.copy()
-            self.is_shared = False
+        """The array, C-contiguous, for an update in place by a kernel; a copy if anybody else holds the present one.
+
+        Holders are tensors given out, tapes whose gradient is still to come, and views. Reference counts tell, taken of
+        attributes and never of local names, which some interpreters do not count: 2 is the attribute and the argument.
+        """
+        flags = self.array.flags
+        is_shared = getrefcount(self._tensor) > 2 or getrefcount(self._tensor.array) > 2
+        array = self.array.copy() if is_shared or not (flags.owndata and flags.carray) else self.array
         self._tensor = Tensor(array)
         self.version += 1
         return array

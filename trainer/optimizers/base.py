@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..core.state import state
 from ..core.tensor import Tensor
 from ..core.variable import Variable
 from ..naming import automatic_name
 from ..registry import Registry
 from . import clipping
+from .kernels import Update
 from .schedules import LearningRateSchedule
 from .schedules import deserialize as deserialize_schedule
 from .schedules import serialize as serialize_schedule
@@ -236,9 +238,26 @@ class Optimizer:
                 variable.assign(variable.constraint(variable.read()))
 
     def update_all(self, gradients: list[Any], variables: list[Variable], rate: Any) -> None:
-        """Update every variable."""
+        """Update every variable: in place where there is a kernel and nobody records, else by `update_step`."""
+        kernels: dict[Any, Update | None] = {}
         for gradient, variable in zip(gradients, variables, strict=True):
-            self.update_step(gradient, variable, rate if rate.dtype == variable.dtype else ops.cast(rate, variable.dtype))
+            kind = variable.dtype
+            own_rate = rate if rate.dtype == kind else ops.cast(rate, kind)
+            if state.traces or state.tapes or kind.kind != "f":
+                self.update_step(gradient, variable, own_rate)
+                continue
+            if kind not in kernels:
+                kernels[kind] = self.kernel(own_rate)
+            kernel = kernels[kind]
+            array = None if kernel is None else ops.convert_to_tensor(gradient, dtype=kind).array
+            if kernel is None or array is None or array.shape != variable.shape:
+                self.update_step(gradient, variable, own_rate)
+            else:
+                kernel(array, variable)
+
+    def kernel(self, rate: Tensor) -> Update | None:
+        """`update_step` as an update in place for variables of the rate's dtype; None where there is none."""
+        return None
 
     def _decay(self, variables: list[Variable], rate: Any) -> None:
         if not self.weight_decay:

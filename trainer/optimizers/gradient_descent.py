@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops
+from ..core.tensor import Tensor
 from ..core.variable import Variable
 from .base import OPTIMIZERS, Optimizer
+from .kernels import Update, descend, descend_with_momentum, descend_with_nesterov, update_in_place
 
 
 @OPTIMIZERS.register()
@@ -54,3 +56,15 @@ class SGD(Optimizer):
         moved = velocity.read() * self.momentum - step
         velocity.assign(moved)
         variable.assign(variable.read() + (moved * self.momentum - step if self.nesterov else moved))
+
+    def kernel(self, rate: Tensor) -> Update | None:
+        """`update_step` in place."""
+        if type(self).update_step is not SGD.update_step:
+            return None
+        number = float(rate)
+        if not self.momentum:
+            return lambda gradient, variable: update_in_place(descend, gradient, [variable], number)
+        kernel = descend_with_nesterov if self.nesterov else descend_with_momentum
+        return lambda gradient, variable: update_in_place(
+            kernel, gradient, [variable, self.velocities[self.place(variable)]], number, self.momentum
+        )

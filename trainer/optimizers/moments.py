@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import ops
 from ..core.tensor import Tensor
 from ..core.variable import Variable
 from .base import OPTIMIZERS, Optimizer
+from .kernels import Update, adam, update_in_place
 
 
 class MomentOptimizer(Optimizer):
@@ -43,7 +46,10 @@ class MomentOptimizer(Optimizer):
 
     def step_number(self, variable: Variable) -> Tensor:
         """The number of this step, counted from 1."""
-        return ops.cast(self.iterations, variable.dtype) + 1.0
+        return self._step_number(variable.dtype)
+
+    def _step_number(self, dtype: np.dtype) -> Tensor:
+        return ops.cast(self.iterations, dtype) + 1.0
 
 
 @OPTIMIZERS.register()
@@ -81,8 +87,7 @@ class Adam(MomentOptimizer):
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
         """`w -= rate * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon)`."""
         gradient = ops.convert_to_tensor(gradient, dtype=variable.dtype)
-        t = self.step_number(variable)
-        rate = learning_rate * ops.sqrt(1.0 - ops.power(self.beta_2, t)) / (1.0 - ops.power(self.beta_1, t))
+        rate = self._corrected_rate(learning_rate)
         place = self.place(variable)
         first, second = self.momentums[place], self.velocities[place]
         m = first.read() + (gradient - first.read()) * (1.0 - self.beta_1)
@@ -93,6 +98,23 @@ class Adam(MomentOptimizer):
             v = ops.maximum(self.largest[place].read(), v)
             self.largest[place].assign(v)
         variable.assign(variable.read() - m * rate / (ops.sqrt(v) + self.epsilon))
+
+    def _corrected_rate(self, rate: Tensor) -> Tensor:
+        """The learning rate with both moments' bias correction."""
+        t = self._step_number(rate.dtype)
+        return rate * ops.sqrt(1.0 - ops.power(self.beta_2, t)) / (1.0 - ops.power(self.beta_1, t))
+
+    def kernel(self, rate: Tensor) -> Update | None:
+        """`update_step` in place."""
+        if self.amsgrad or type(self).update_step is not Adam.update_step:
+            return None
+        numbers = float(self._corrected_rate(rate)), 1.0 - self.beta_1, 1.0 - self.beta_2, float(self.epsilon)
+
+        def update(gradient: np.ndarray, variable: Variable) -> None:
+            place = self.place(variable)
+            update_in_place(adam, gradient, [variable, self.momentums[place], self.velocities[place]], *numbers)
+
+        return update
 
 
 @OPTIMIZERS.register()
