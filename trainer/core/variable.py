@@ -141,9 +141,9 @@ class Variable(Operators):
         Holders are tensors given out, tapes whose gradient is still to come, and views. Reference counts tell, taken of
         attributes and never of local names, which some interpreters do not count: 2 is the attribute and the argument.
         """
-        flags = self.array.flags
         is_shared = getrefcount(self._tensor) > 2 or getrefcount(self._tensor.array) > 2
-        array = self.array.copy() if is_shared or not (flags.owndata and flags.carray) else self.array
+        is_fit = self.array.flags.owndata and self.array.flags.carray
+        array = self.array if is_fit and not is_shared else self.array.copy()
         self._tensor = Tensor(array)
         self.version += 1
         return array
