@@ -12,6 +12,7 @@ import numpy as np
 from ..trainer.core.graph import Graph, bind_sizes, run_node
 from ..trainer.core.tensor import Tensor
 from .lazy import onnx
+from .passes.layout import original_value
 from .read import read_model
 from .runtime import session
 from .writer import write_graph
@@ -113,8 +114,26 @@ def _known_values(graph: Graph, arrays: list[np.ndarray], names: list[list[str]]
     opset = next((entry.version for entry in model.opset_import if not entry.domain), 0)
     writer = write_graph(graph, names[0], names[1], opset)
     computed = _run_keeping(graph, arrays)
-    by_name = {writer.values[key].name: array for key, array in computed.items() if key in writer.values}
-    return {**by_name, **{name: _array(x, computed) for name, x in zip(names[1], graph.results, strict=True)}}
+    known = {writer.values[key].name: array for key, array in computed.items() if key in writer.values}
+    known.update((name, _array(x, computed)) for name, x in zip(names[1], graph.results, strict=True))
+    for node in reversed(writer.onnx.nodes):
+        if node.operator == "Transpose" and node.outputs[0] in known:
+            known.setdefault(node.inputs[0], known[node.outputs[0]].transpose(np.argsort(node.attributes["perm"])))
+    for node in model.graph.node:
+        for name in node.output:
+            _learn_moved(name, known)
+    return known
+
+
+def _learn_moved(name: str, known: dict[str, np.ndarray]) -> None:
+    """Know a value that the layout pass moved, from the one that it stands for."""
+    moved = original_value(name)
+    if moved is None or name in known:
+        return
+    value, axes = moved
+    _learn_moved(value, known)
+    if value in known and known[value].ndim == len(axes):
+        known[name] = known[value].transpose(np.argsort(axes))
 
 
 def _run_keeping(graph: Graph, inputs: list[np.ndarray]) -> dict[int, np.ndarray]:

@@ -37,6 +37,19 @@ class Flat(NamedTuple):
     axes: Axes
 
 
+def moved_name(name: str, axes: Axes) -> str:
+    """The name of the base whose transposition by `axes` is the value `name`, so that the two can be compared."""
+    return f"{name}@{'.'.join(map(str, axes))}"
+
+
+def original_value(name: str) -> tuple[str, Axes] | None:
+    """The value and the axes that a `moved_name` tells of; None for other names."""
+    value, found, axes = name.rpartition("@")
+    if not found or not all(part.isdigit() for part in axes.split(".")):
+        return None
+    return value, tuple(int(part) for part in axes.split("."))
+
+
 def settle_layout(scope: Scope) -> bool:
     """Before: constants are folded, duplicates merged. After: there are not more Transposes than before, mostly far fewer;
     weights behind a flattening are permuted instead of the image before it."""
@@ -159,7 +172,7 @@ class Layout:
         sources = [self.value(name) for name in inputs]
         outputs: list[str] = []
         for name in node.outputs:
-            base = self.shared.unique(name) if name else ""
+            base = self.shared.unique(moved_name(name, order)) if name else ""
             outputs.append(base)
             spec = self.spec(name) if name else None
             if spec is not None and len(order) == spec.rank:
