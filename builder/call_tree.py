@@ -100,8 +100,10 @@ class CallTree:
         entry.inputs.extend(x for x in inputs if entry.calls == 1 and x.array is None)
         entry.outputs.append(step.outputs)
         entry.sources += [(self.made[id(x)], x) for x in inputs if id(x) in self.made]
-        if self.expand and entry.is_model and isinstance(step, LayerCall):
-            entry.children = self._level(self.inner.get(id(step), ()), entry)
+        inside = self.inner.get(id(step), ())
+        entry.is_model = entry.is_model or any(isinstance(inner, LayerCall) for inner in inside)
+        if self.expand and entry.is_model:
+            entry.children = self._level(inside, entry)
         for x in outputs:
             self.made.setdefault(id(x), entry)
 

@@ -79,8 +79,18 @@ def serialize_plainly(value: Any) -> Any:
 
 
 def layer_from_config(cls: type, config: dict[str, Any]) -> Any:
-    """What `Layer.from_config` does: nested configurations become objects, then the constructor is called."""
-    return cls(**{name: revive(value) for name, value in config.items()})
+    """What `Layer.from_config` does: nested configurations become objects, then the constructor is called.
+
+    A constructor that takes no name gets it afterwards.
+    """
+    parameters = constructor(cls).parameters
+    takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+    apart = {n: config[n] for n in ("name", "trainable") if n in config and n not in parameters and not takes_any}
+    layer = cls(**{name: revive(value) for name, value in config.items() if name not in apart})
+    layer.name = apart.get("name", layer.name)
+    if apart.get("trainable", True) is False:
+        layer.trainable = False
+    return layer
 
 
 def revive(value: Any) -> Any:

@@ -86,7 +86,9 @@ class Model(ModelFiles, ModelTraining, Layer):
         return self._view
 
     def _trace_plan(self, signature: tuple[list[Any], dict[str, Any]]) -> Plan:
-        args, kwargs = tree.map_structure(_placeholder, signature[0]), tree.map_structure(_placeholder, signature[1])
+        names = call_signature(type(self)).names
+        args: Any = [_placeholders(x, names[i] if i < len(names) else "inputs") for i, x in enumerate(signature[0])]
+        kwargs: Any = {name: _placeholders(x, name) for name, x in signature[1].items()}
         for layer in self.walk_layers()[1:]:
             layer._calls = []
         with Trace(records=True):
@@ -257,8 +259,14 @@ def _is_functional_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return len(given) == 2 and all(any(isinstance(x, Tensor) for x in tree.flatten(g)) for g in given)
 
 
-def _placeholder(x: Any) -> Any:
-    return symbolic_input(x, x.name or "inputs") if isinstance(x, TensorSpec) else x
+def _placeholders(argument: Any, name: str) -> Any:
+    """Symbolic inputs for the specs of an argument of `call`, named after it, and after the keys inside it."""
+    leaves = []
+    for path, x in tree.flatten_with_path(argument):
+        keys = [str(key) for key in path]
+        own = keys[-1] if keys and isinstance(path[-1], str) else "_".join([name, *keys])
+        leaves.append(symbolic_input(x, x.name or own) if isinstance(x, TensorSpec) else x)
+    return tree.pack_sequence_as(argument, leaves)
 
 
 def _spec_of(x: Any) -> Any:

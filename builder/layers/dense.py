@@ -231,11 +231,27 @@ class Embedding(Layer):
         )  # fmt: skip
         if self._given_weights is not None:
             self.embeddings.assign(np.asarray(self._given_weights).reshape(self.embeddings.shape))
+        if self.lora_rank:
+            self.enable_lora(self.lora_rank, lora_alpha=self.lora_alpha)
+
+    def enable_lora(
+        self, rank: int, a_initializer: Any = "he_uniform", b_initializer: Any = "zeros", lora_alpha: float | None = None
+    ) -> None:
+        """Freeze the table and train a product of two thin matrices added to it (Hu et al., 2021)."""
+        self.lora_embeddings_a = self.add_weight((self.input_dim, rank), a_initializer, name="lora_embeddings_a")
+        self.lora_embeddings_b = self.add_weight((rank, self.output_dim), b_initializer, name="lora_embeddings_b")
+        self.embeddings.trainable = False
+        self.lora_rank, self.lora_alpha = rank, rank if lora_alpha is None else lora_alpha
 
     def call(self, inputs: Any) -> Any:
         """The rows; indices are converted to int32."""
         indices = ops.convert_to_tensor(inputs)
-        return ops.take(self.embeddings, indices if indices.dtype.kind in "iu" else ops.cast(indices, "int32"), axis=0)
+        indices = indices if indices.dtype.kind in "iu" else ops.cast(indices, "int32")
+        rows = ops.take(self.embeddings, indices, axis=0)
+        if not self.lora_rank:
+            return rows
+        thin = ops.take(self.lora_embeddings_a, indices, axis=0)
+        return rows + ops.matmul(thin, self.lora_embeddings_b) * ((self.lora_alpha or self.lora_rank) / self.lora_rank)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """Where the index is not 0."""
