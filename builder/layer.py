@@ -22,7 +22,7 @@ from ..trainer.ops.seed import SeedGenerator
 from .call import LayerCall, NamedScope, contexts
 from .configuration import bind_arguments, layer_config, layer_from_config
 from .layer_call import call_layer
-from .tracking import owned, sub_layers, unique_variables, walk
+from .tracking import Settled, owned, sub_layers, unique_variables, walk
 
 
 class Layer:
@@ -39,13 +39,17 @@ class Layer:
     6.0
     """
 
-    UNTRACKED: ClassVar[frozenset[str]] = frozenset({"_calls", "_call_losses", "_view", "_arguments"})
+    UNTRACKED: ClassVar[frozenset[str]] = frozenset({"_calls", "_call_losses", "_view", "_arguments", "_settled"})
+
+    _settled: Settled | None
+    _weights: list[Variable]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         layer = super().__new__(cls)
         layer._calls = []
         layer._call_losses = []
         layer._weights = []
+        layer._settled = None
         layer._arguments = bind_arguments(cls, args, kwargs)
         layer.built = False
         return layer
@@ -153,6 +157,10 @@ class Layer:
     @property
     def trainable_variables(self) -> list[Variable]:
         """Variables that training changes; those of frozen layers are not among them."""
+        return self.find_trainable_variables() if self._settled is None else self._settled.trainable_variables()
+
+    def find_trainable_variables(self) -> list[Variable]:
+        """`trainable_variables`, looked for in all attributes now."""
         found: list[Variable] = []
         pending: list[Layer] = [self]
         seen: set[int] = set()

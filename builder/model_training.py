@@ -13,7 +13,7 @@ from ..trainer.loop.compiled import CompiledLoss, CompiledMetrics, names_of_outp
 from ..trainer.metrics import Mean, Metric
 from ..trainer.ops import convert_to_tensor, shape
 from .prediction import DEFAULT_STEP, prediction_step
-from .tracking import owned
+from .tracking import owned, settled
 
 
 class ModelTraining:
@@ -181,10 +181,12 @@ class ModelTraining:
         3
         """
         self._require_compiled("fit")
-        return training.fit(
-            self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight,
-            sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size, validation_freq,
-        )  # fmt: skip
+        with settled(self):  # type: ignore[arg-type]  # the other half of a Model is a Layer
+            return training.fit(
+                self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
+                class_weight, sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
+                validation_freq,
+            )  # fmt: skip
 
     def evaluate(
         self,

@@ -7,6 +7,7 @@ append to them at any time.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..trainer.core.variable import Variable
@@ -66,3 +67,43 @@ def walk(layer: Layer, kind: type) -> list[Any]:
 def unique_variables(variables: Iterator[Variable] | list[Variable]) -> list[Variable]:
     """Variables without repeats, in order."""
     return list({id(v): v for v in variables}.values())
+
+
+class Settled:
+    """A model's trainable variables, looked for again only when something about its layers has changed.
+
+    Noticed are layers frozen or built, weights added or frozen, and attributes set for the first time; not what is
+    appended to a user's own list. So this serves for the length of a `fit`, in which nobody appends.
+    """
+
+    def __init__(self, model: Layer) -> None:
+        self.model = model
+        self.layers: list[Layer] = []
+        self.variables: list[Variable] = []
+        self.marks: list[Any] = []
+
+    def trainable_variables(self) -> list[Variable]:
+        """The variables of the moment."""
+        if not self.marks or self._marks() != self.marks:
+            self.layers = self.model.walk_layers()
+            self.variables = self.model.find_trainable_variables()
+            self.marks = self._marks()
+        return list(self.variables)
+
+    def _marks(self) -> list[Any]:
+        marks: list[Any] = []
+        for layer in self.layers:
+            marks += (layer.trainable, layer.built, len(layer.__dict__))
+            marks += [v.trainable for v in layer._weights]
+        return marks
+
+
+@contextmanager
+def settled(model: Layer) -> Iterator[None]:
+    """Within this, the model's trainable variables are looked for only when its layers change."""
+    outer = model._settled
+    model._settled = Settled(model)
+    try:
+        yield
+    finally:
+        model._settled = outer
