@@ -69,8 +69,8 @@ def compare(
     relative: float = 1e-4,
     absolute: float = 1e-5,
 ) -> Comparison:
-    """Run a graph on NumPy and its ONNX file (a path, bytes or `ModelProto`) in onnxruntime, and compare all outputs and
-    every value between that both have.
+    """Run a graph on NumPy and its ONNX file (a path, bytes or `ModelProto`) in onnxruntime, and compare all outputs
+    and every value between that both have.
 
     inputs: arrays in the order of the graph's inputs
     relative, absolute: a difference up to `absolute + relative * |value|` is none

@@ -67,7 +67,7 @@ def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> tuple[dict[str, 
     with written_atomically(path) as file:
         for name, array in arrays.items():
             gap = bytes(-offset % ALIGNMENT)
-            content = memoryview(np.ascontiguousarray(array)).cast("B")
+            content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
             for part in (gap, content):
                 file.write(part)
                 digest.update(part)

@@ -31,7 +31,7 @@ class Budget:
 
 
 def check_file(source: str | os.PathLike[str] | bytes, budget: Budget | None = None) -> Any:
-    """Check an ONNX file, or the bytes of one, against a budget; returns the parsed `ModelProto` (external data unread).
+    """Check an ONNX file, or the bytes of one, against a budget; returns its `ModelProto`, external data unread.
 
     Raises `FileNotFoundError` or `IsADirectoryError`, and `ValueError` for what is empty, truncated, no ONNX file, over
     the budget, or reads outside of its folder.

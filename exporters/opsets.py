@@ -21,7 +21,7 @@ def check_opset(opset: int) -> int:
     if OLDEST <= opset <= ALWAYS or ALWAYS < opset <= newest_opset():
         return opset
     raise ValueError(
-        f"opset: expected {OLDEST} to {newest_opset()} (the newest that the installed onnx and onnxruntime know), got {opset}"
+        f"opset: expected {OLDEST} to {newest_opset()} (the newest that onnx and onnxruntime know here), got {opset}"
     )
 
 

@@ -23,8 +23,10 @@ def session(
 ) -> Any:
     """An onnxruntime session for a serialized model or a file.
 
-    `device="auto"` takes a GPU where onnxruntime can use one, `"cuda"` demands it; `providers` (onnxruntime's own names,
-    or pairs of name and options) decides instead of `device`. `threads` of one operator; 0 leaves it to onnxruntime.
+    device: `"auto"` takes a GPU where onnxruntime can use one, `"cuda"` demands it
+    providers: onnxruntime's own names, or pairs of name and options; they decide instead of `device`
+    threads: of one operator; 0 leaves it to onnxruntime
+
     Raises `ValueError` for an unknown device or provider, `RuntimeError` where a demanded GPU is not to be had.
     """
     wanted = _providers(device, providers)

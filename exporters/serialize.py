@@ -29,10 +29,9 @@ def value_info(name: str, spec: TensorSpec) -> Any:
 def node_proto(node: OnnxNode) -> Any:
     """The protobuf of a node."""
     attributes = {key: _attribute(node.operator, key, value) for key, value in sorted(node.attributes.items())}
-    proto = onnx.helper.make_node(
+    return onnx.helper.make_node(
         node.operator, node.inputs, node.outputs, name=node.name, domain=node.domain or None, **attributes
     )
-    return proto
 
 
 def _attribute(operator: str, key: str, value: Any) -> Any:

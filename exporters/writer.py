@@ -281,7 +281,7 @@ class Writer:
             renamed[value.name] = unique
             self.onnx.outputs.append(unique)
             self.onnx.specs[unique] = tensor.spec
-        for old, new in renamed.items():
+        for old in renamed:
             self.onnx.specs.pop(old, None)
         self.onnx.rename(renamed)
         for key, value in self.values.items():

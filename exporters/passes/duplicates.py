@@ -15,8 +15,8 @@ NEVER_EQUAL = frozenset(
 
 
 def merge_duplicates(scope: Scope) -> bool:
-    """Before: any valid graph. After: no two nodes have the same operator, inputs and attributes (random ones, those with
-    subgraphs and those that make outputs aside), and no two small constants are equal. Weights stay apart."""
+    """Before: any valid graph. After: no two nodes have the same operator, inputs and attributes (random ones, those
+    with subgraphs and those that make outputs aside), and no two small constants are equal. Weights stay apart."""
     shared = _shared_constants(scope) if scope.outer is None else {}
     sweep = Sweep(scope)
     sweep.replaced.update(shared)

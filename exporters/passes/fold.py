@@ -77,19 +77,19 @@ MOVES: dict[str, Folder] = {
 }
 
 ARITHMETIC: dict[str, Folder] = {
-    "Abs": lambda x: np.abs(x),
+    "Abs": np.abs,
     "Add": lambda x, y: x + y,
     "Cast": lambda x, to: x.astype(to),
     "Div": _divide,
-    "Exp": lambda x: np.exp(x),
+    "Exp": np.exp,
     "MatMul": lambda x, y: x @ y,
     "Max": lambda *arrays: np.asarray(_reduced(np.maximum, arrays)),
     "Min": lambda *arrays: np.asarray(_reduced(np.minimum, arrays)),
     "Mod": _mod,
     "Mul": lambda x, y: x * y,
     "Neg": lambda x: -x,
-    "Reciprocal": lambda x: np.reciprocal(x),
-    "Sqrt": lambda x: np.sqrt(x),
+    "Reciprocal": np.reciprocal,
+    "Sqrt": np.sqrt,
     "Sub": lambda x, y: x - y,
 }
 

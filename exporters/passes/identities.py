@@ -12,8 +12,8 @@ CANDIDATES = ("Identity", "Cast", "Reshape", "Transpose", "Expand", "Concat", "S
 
 
 def remove_identities(scope: Scope) -> bool:
-    """Before: any valid graph. After: an Identity stands only where an output is an input, an initializer, a value of an
-    outer graph or a second name of another output. Names of inputs and outputs stay."""
+    """Before: any valid graph. After: an Identity stands only where an output is an input, an initializer, a value of
+    an outer graph or a second name of another output. Names of inputs and outputs stay."""
     changed = Sweep(scope).run(_skip, CANDIDATES)
     graph = scope.graph
     made = {name for node in graph.nodes for name in node.outputs} - set(graph.outputs)

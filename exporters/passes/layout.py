@@ -16,6 +16,7 @@ from ...trainer.core.dims import equal
 from ...trainer.core.spec import TensorSpec
 from ..ir import OnnxNode
 from . import layout_rules
+from .layout_operators import JOINING
 from .scope import Scope
 
 Axes = tuple[int, ...]
@@ -51,8 +52,8 @@ def original_value(name: str) -> tuple[str, Axes] | None:
 
 
 def settle_layout(scope: Scope) -> bool:
-    """Before: constants are folded, duplicates merged. After: there are not more Transposes than before, mostly far fewer;
-    weights behind a flattening are permuted instead of the image before it."""
+    """Before: constants are folded, duplicates merged. After: there are not more Transposes than before, mostly
+    far fewer; weights behind a flattening are permuted instead of the image before it."""
     graph = scope.graph
     before = sum(node.operator == "Transpose" for node in graph.nodes)
     if not before:
@@ -102,7 +103,7 @@ class Layout:
             return layout_rules.after_flattening(self, node)
         if not any(name in self.forms for name in node.inputs):
             return False
-        if node.inputs[0] not in self.forms and node.operator not in layout_rules.JOINING:
+        if node.inputs[0] not in self.forms and node.operator not in JOINING:
             return False
         rule = layout_rules.RULES.get(node.operator)
         return rule is not None and rule(self, node)

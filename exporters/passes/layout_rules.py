@@ -10,131 +10,12 @@ import numpy as np
 
 from ...trainer.core.dims import equal, is_static
 from ..ir import OnnxNode
+from .layout_operators import ELEMENTWISE, ONE_AXIS, REDUCTIONS, UNARY
 
 if TYPE_CHECKING:
     from .layout import Axes, Layout
 
 Rule = Callable[["Layout", OnnxNode], bool]
-
-ELEMENTWISE = [
-    "Abs",
-    "Acos",
-    "Acosh",
-    "Add",
-    "And",
-    "Asin",
-    "Asinh",
-    "Atan",
-    "Atanh",
-    "BitwiseAnd",
-    "BitwiseNot",
-    "BitwiseOr",
-    "BitwiseXor",
-    "BitShift",
-    "Cast",
-    "Ceil",
-    "Celu",
-    "Clip",
-    "Cos",
-    "Cosh",
-    "Div",
-    "Elu",
-    "Equal",
-    "Erf",
-    "Exp",
-    "Floor",
-    "Gelu",
-    "Greater",
-    "GreaterOrEqual",
-    "HardSigmoid",
-    "HardSwish",
-    "Identity",
-    "IsInf",
-    "IsNaN",
-    "LeakyRelu",
-    "Less",
-    "LessOrEqual",
-    "Log",
-    "Max",
-    "Mean",
-    "Min",
-    "Mish",
-    "Mod",
-    "Mul",
-    "Neg",
-    "Not",
-    "Or",
-    "PRelu",
-    "Pow",
-    "Reciprocal",
-    "Relu",
-    "Round",
-    "Selu",
-    "Sigmoid",
-    "Sign",
-    "Sin",
-    "Sinh",
-    "Softplus",
-    "Softsign",
-    "Sqrt",
-    "Sub",
-    "Sum",
-    "Swish",
-    "Tan",
-    "Tanh",
-    "ThresholdedRelu",
-    "Where",
-    "Xor",
-]
-
-UNARY = frozenset(ELEMENTWISE) - frozenset(
-    [
-        "Add",
-        "And",
-        "BitwiseAnd",
-        "BitwiseOr",
-        "BitwiseXor",
-        "BitShift",
-        "Clip",
-        "Div",
-        "Equal",
-        "Greater",
-        "GreaterOrEqual",
-        "Less",
-        "LessOrEqual",
-        "Max",
-        "Mean",
-        "Min",
-        "Mod",
-        "Mul",
-        "Or",
-        "PRelu",
-        "Pow",
-        "Sub",
-        "Sum",
-        "Where",
-        "Xor",
-    ]
-)
-
-JOINING = frozenset([*ELEMENTWISE, "Concat"])
-"""Operators that treat all inputs alike; of the others only the first input may be transposed."""
-
-ONE_AXIS = {"ArgMax": 0, "ArgMin": 0, "Hardmax": -1, "LogSoftmax": -1, "Softmax": -1, "Split": 0, "TopK": -1}
-"""Operators along one axis (an attribute), with the axis that it is when it is not given."""
-
-REDUCTIONS = [
-    "ReduceL1",
-    "ReduceL2",
-    "ReduceLogSum",
-    "ReduceLogSumExp",
-    "ReduceMax",
-    "ReduceMean",
-    "ReduceMin",
-    "ReduceProd",
-    "ReduceSum",
-    "ReduceSumSquare",
-]
 
 
 def most_common_axes(layout: Layout, node: OnnxNode, rank: int) -> Axes | None:
@@ -312,7 +193,7 @@ def shape(layout: Layout, node: OnnxNode) -> bool:
 
 
 def reshape(layout: Layout, node: OnnxNode) -> bool:
-    """Reshape of a transposition that moves sizes of 1 only, or that flattens an image before a product with weights."""
+    """Reshape of a transposition that moves sizes of 1 only, or that flattens an image before weights."""
     base, axes = layout.forms[node.inputs[0]]
     before, after = layout.spec(node.inputs[0]), layout.spec(node.outputs[0])
     target = layout.array(node.inputs[1])
@@ -334,7 +215,9 @@ def reshape(layout: Layout, node: OnnxNode) -> bool:
     layout.nodes.append(
         OnnxNode("Reshape", [base, node.inputs[1]], [flat], node.attributes, node.name, source=node.source)
     )
-    layout.remember_flat(node.outputs[0], flat, before.shape[1:], tuple(a - 1 for a in axes[1:]))
+    layout.remember_flat(
+        node.outputs[0], flat, tuple(int(size) for size in before.shape[1:]), tuple(a - 1 for a in axes[1:])
+    )
     return True
 
 

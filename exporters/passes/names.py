@@ -6,8 +6,8 @@ from .scope import Scope
 
 
 def name_weights(scope: Scope) -> bool:
-    """Before: dead initializers are removed. After: a variable whose array is not itself in the file lends its name to the
-    first initializer that comes from it."""
+    """Before: dead initializers are removed. After: a variable whose array is not itself in the file lends its name to
+    the first initializer that comes from it."""
     root = scope.shared.root
     if scope.graph is not root:
         return False

@@ -37,7 +37,7 @@ def _remove_neutral(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:
 
 
 def merge_reshapes(scope: Scope) -> bool:
-    """Before: constants are folded. After: no Reshape to a fixed shape follows Reshape, Squeeze, Unsqueeze or Flatten."""
+    """Before: constants are folded. After: no Reshape to a fixed shape follows one of `RESHAPES`."""
     return Sweep(scope).run(_merge_reshapes, ("Reshape",))
 
 
@@ -63,8 +63,8 @@ def _merge_casts(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:
     first = sweep.maker(node.inputs[0], "Cast")
     before = sweep.spec(first.inputs[0]) if first is not None else None
     between = np.dtype(first.attributes["to"]) if first is not None else None
-    if first is None or before is None or not np.can_cast(before.dtype, between, "safe"):
+    if first is None or before is None or between is None or not np.can_cast(before.dtype, between, "safe"):
         return None
-    if before.dtype.kind in "iu" and before.dtype.itemsize == 8 and between is not None and between.kind == "f":
+    if before.dtype.kind in "iu" and before.dtype.itemsize == 8 and between.kind == "f":
         return None  # NumPy calls it safe, yet large integers are rounded
     return [OnnxNode("Cast", [first.inputs[0]], node.outputs, node.attributes, node.name, source=node.source)]

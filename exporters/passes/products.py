@@ -8,8 +8,8 @@ from .scope import Scope, Sweep
 
 
 def fuse_gemm(scope: Scope) -> bool:
-    """Before: constants are folded. After: no product of two matrices, used once, is followed by the addition of a vector
-    that fits its columns (or of a matrix that needs no broadcasting of the product)."""
+    """Before: constants are folded. After: no product of two matrices, used once, is followed by the addition of a
+    vector that fits its columns (or of a matrix that needs no broadcasting of the product)."""
     return Sweep(scope, count_uses=True).run(_fuse, ("Add",))
 
 

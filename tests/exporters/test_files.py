@@ -7,6 +7,7 @@ import onnx
 import pytest
 from export_models import graph_of, inputs_of
 from onnx import TensorProto, helper, numpy_helper
+
 from sardonyx.exporters.convert import to_graph, to_onnx, write_onnx
 from sardonyx.exporters.external import write_model
 from sardonyx.exporters.files import write_atomically, written_atomically
@@ -24,9 +25,14 @@ def test_written_whole(tmp_path):
 
 def test_an_error_leaves_the_old_file_and_no_other(tmp_path):
     write_atomically(tmp_path / "a.bin", b"first")
-    with pytest.raises(KeyError), written_atomically(tmp_path / "a.bin") as file:
-        file.write(b"half")
-        raise KeyError
+
+    def half() -> None:
+        with written_atomically(tmp_path / "a.bin") as file:
+            file.write(b"half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        half()
     assert (tmp_path / "a.bin").read_bytes() == b"first"
     assert os.listdir(tmp_path) == ["a.bin"]
 
@@ -55,7 +61,9 @@ def test_one_file_unless_it_is_too_large(tmp_path):
     small, large = (session(str(tmp_path / name), device="cpu") for name in ("small.onnx", "large.onnx"))
     feed = {"x": inputs_of(graph)[0]}
     np.testing.assert_array_equal(small.run(None, feed)[0], large.run(None, feed)[0])
-    assert len(read_model(tmp_path / "large.onnx").graph.initializer) == len(read_model(tmp_path / "small.onnx").graph.initializer)
+    assert len(read_model(tmp_path / "large.onnx").graph.initializer) == len(
+        read_model(tmp_path / "small.onnx").graph.initializer
+    )
 
 
 def test_damaged_external_data(tmp_path):
@@ -115,7 +123,9 @@ def nested_graphs(depth):
 
 def endless():
     call = helper.make_node("f0", ["x"], ["y"], domain="f")
-    return model_with((), [call], [helper.make_function("f", "f0", ["x"], ["y"], [call], [helper.make_opsetid("", 21)])])
+    return model_with(
+        (), [call], [helper.make_function("f", "f0", ["x"], ["y"], [call], [helper.make_opsetid("", 21)])]
+    )
 
 
 def short_tensor():
@@ -136,7 +146,11 @@ FOREIGN = [
     ("endless", endless().SerializeToString(), "'f0' calls itself"),
     ("huge", model_with([HUGE]).SerializeToString(), "more than 17,179,869,184"),
     ("negative", model_with([TensorProto(name="w", dims=[-1], data_type=1)]).SerializeToString(), "negative size -1"),
-    ("type", model_with([TensorProto(name="w", dims=[1], data_type=999)]).SerializeToString(), "unknown element type 999"),
+    (
+        "type",
+        model_with([TensorProto(name="w", dims=[1], data_type=999)]).SerializeToString(),
+        "unknown element type 999",
+    ),
     ("short", short_tensor().SerializeToString(), "has 7 bytes of data where its shape needs 16"),
 ]
 
@@ -155,7 +169,11 @@ def test_foreign_files(tmp_path, content, message):
 def test_budget_can_be_set():
     content = to_onnx(graph_of("mlp")).SerializeToString()
     assert check_file(content).graph.node
-    for budget, message in [(Budget(nodes=3), "4 nodes"), (Budget(file_bytes=9), "bytes, more than the 9"), (Budget(total_bytes=9), "tensors of")]:
+    for budget, message in [
+        (Budget(nodes=3), "4 nodes"),
+        (Budget(file_bytes=9), "bytes, more than the 9"),
+        (Budget(total_bytes=9), "tensors of"),
+    ]:
         with pytest.raises(ValueError, match=message):
             check_file(content, budget)
 

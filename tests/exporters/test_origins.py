@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from export_models import MODELS, graph_of
 from onnx import numpy_helper
+
 from sardonyx.exporters.convert import to_onnx
 from sardonyx.exporters.origins import Origin, origins_text, read_origins
 
@@ -48,7 +49,9 @@ def test_steps_are_undone_in_reverse():
     np.testing.assert_array_equal(read_origins(origins_text({"x": origin}))["x"].undo(changed), array)
 
 
-@pytest.mark.parametrize("text", ['{"x": 1}', '{"x": {"variable": "x"}}', '{"x": {"variable": "x", "steps": [[1]]}}', "[1]"])
+@pytest.mark.parametrize(
+    "text", ['{"x": 1}', '{"x": {"variable": "x"}}', '{"x": {"variable": "x", "steps": [[1]]}}', "[1]"]
+)
 def test_malformed_origins(text):
     with pytest.raises(ValueError, match="malformed"):
         read_origins(text)
