@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 def call_layer(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a layer on tensors, arrays or symbolic tensors."""
     signature = call_signature(type(layer))
+    if len(args) == 1 and not kwargs and not state.traces and type(args[0]) is Tensor and args[0].array is not None:
+        return _call_on_array(layer, signature, args)
     recorded = (args, dict(kwargs))
     args = tuple([convert_argument(layer, x, i == 0) for i, x in enumerate(args)])
     kwargs = {name: convert_argument(layer, x, False) for name, x in kwargs.items()}
@@ -46,6 +48,25 @@ def call_layer(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
         contexts.stack.pop()
     if outer is None:
         layer._call_losses = losses
+    return outputs
+
+
+def _call_on_array(layer: Layer, signature: CallSignature, args: tuple[Any]) -> Any:
+    """`call_layer` on one eager tensor, the usual case in training, without what only other arguments need."""
+    stack = contexts.stack
+    outer = stack[-1] if stack else None
+    training = signature.training_default if outer is None or outer.training is None else outer.training
+    context = CallContext(training, [] if outer is None else outer.losses)
+    stack.append(context)
+    try:
+        args = (convert_argument(layer, args[0], True),)
+        outputs = run_call(layer, signature, args, {})
+    except (ShapeError, DtypeError, SymbolicValueError, NotImplementedError) as error:
+        raise locate(error, layer, args, {}) from error.__cause__
+    finally:
+        stack.pop()
+    if outer is None:
+        layer._call_losses = context.losses
     return outputs
 
 
@@ -103,7 +124,7 @@ def _fresh_output(x: Any, call: LayerCall, given: set[int]) -> Any:
 
 def run_call(layer: Layer, signature: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Masks in, shape checks, weights on first use, the user's `call`, regularizer and masks out."""
-    masked = any(x.mask is not None for x in tensors_of(args, kwargs) if type(x) is Tensor)
+    masked = any([x.mask is not None for x in tensors_of(args, kwargs)])
     if masked and signature.mask_names:
         fill_masks(signature, args, kwargs)
     if layer.input_spec is not None:
@@ -116,7 +137,7 @@ def run_call(layer: Layer, signature: CallSignature, args: tuple[Any, ...], kwar
     if layer.activity_regularizer is not None:
         for x in tree.flatten(outputs):
             layer.add_loss(layer.activity_regularizer(x) / ops.cast(ops.shape(x)[0], x.dtype))
-    if masked or layer.supports_masking:
+    if masked or (layer.supports_masking and (signature.computes_masks or kwargs.get("mask") is not None)):
         set_masks(layer, args, kwargs, outputs)
     return outputs
 

@@ -18,6 +18,8 @@ class CallSignature:
     mask_names: tuple[tuple[str, str], ...]
     takes_any_keyword: bool
     signature: inspect.Signature
+    computes_masks: bool
+    """Whether the class has a `compute_mask` of its own, which may make a mask out of none."""
 
 
 @lru_cache(maxsize=4096)
@@ -38,6 +40,7 @@ def call_signature(kind: type) -> CallSignature:
         mask_names=tuple(masks),
         takes_any_keyword=any(p.kind is p.VAR_KEYWORD for p in parameters),
         signature=signature,
+        computes_masks=sum("compute_mask" in vars(base) for base in kind.__mro__) > 1,
     )
 
 

@@ -11,6 +11,7 @@ from . import ops
 from .core import tree
 from .core.dims import product
 from .core.errors import ShapeError, format_shape
+from .core.primitive import JointRule
 from .core.state import state
 from .core.tape import Entry, Tape, key_of
 from .core.tensor import Tensor
@@ -37,16 +38,25 @@ def backpropagate(
     found: dict[int, Tensor] = {}
     walk = _consume(entries) if release else reversed(entries)
     for entry in walk:
-        incoming = [gradients.pop(key, None) for key in entry.output_keys]
-        if all(g is None for g in incoming):
-            continue
-        for key, g in zip(entry.output_keys, incoming, strict=True):
+        primitive, input_keys, inputs, attributes, output_keys, outputs = entry
+        incoming = [gradients.pop(key, None) for key in output_keys]
+        for key, g in zip(output_keys, incoming, strict=True):
             if g is not None and key in sources:
                 found[key] = g
-        needed = tuple([key in reach for key in entry.input_keys])
-        if not any(needed):
+        if primitive.joint_vjp is not None:
+            if all([g is None for g in incoming]):
+                continue
+            needed = tuple([key in reach for key in input_keys])
+            passed = _apply_joint_rule(primitive.joint_vjp, entry, incoming, needed) if any(needed) else [None] * len(inputs)
+        elif primitive.vjp is None or (g := incoming[0]) is None:
             continue
-        for key, source, g in zip(entry.input_keys, entry.inputs, _apply_rule(entry, incoming, needed), strict=True):
+        else:
+            output = outputs[0]
+            passed = [
+                rule(g, output, *inputs, **attributes) if rule is not None and key in reach else None
+                for rule, key in zip(primitive.vjp, input_keys, strict=True)
+            ]
+        for key, source, g in zip(input_keys, inputs, passed, strict=True):
             if g is None or key not in reach or source is None:
                 continue
             if g.shape != source.shape:
@@ -64,21 +74,13 @@ def _consume(entries: list[Entry]) -> Any:
         yield entries.pop()
 
 
-def _apply_rule(entry: Entry, incoming: list[Tensor | None], needed: tuple[bool, ...]) -> Sequence[Tensor | None]:
-    primitive, attributes = entry.primitive, entry.attributes
-    if primitive.joint_vjp is not None:
-        filled = [
-            ops.zeros(out.shape, out.dtype) if g is None else g
-            for g, out in zip(incoming, entry.outputs, strict=True)
-        ]
-        return primitive.joint_vjp(tuple(filled), entry.outputs, entry.inputs, needed, **attributes)
-    if primitive.vjp is None:
-        return [None] * len(entry.inputs)
-    gradient, output = incoming[0], entry.outputs[0]
-    return [
-        rule(gradient, output, *entry.inputs, **attributes) if need and rule is not None else None
-        for rule, need in zip(primitive.vjp, needed, strict=True)
+def _apply_joint_rule(
+    rule: JointRule, entry: Entry, incoming: list[Tensor | None], needed: tuple[bool, ...]
+) -> Sequence[Tensor | None]:
+    filled = [
+        ops.zeros(out.shape, out.dtype) if g is None else g for g, out in zip(incoming, entry.outputs, strict=True)
     ]
+    return rule(tuple(filled), entry.outputs, entry.inputs, needed, **entry.attributes)
 
 
 class GradientTape:
