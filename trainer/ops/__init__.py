@@ -47,7 +47,7 @@ from .scatter import *
 from .segment import *
 from .selection import *
 from .sequence import *
-from .shape import *
+from .axes import *
 from .softmax import *
 from .sorting import *
 from .sparse_activation import *

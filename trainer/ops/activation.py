@@ -21,7 +21,7 @@ from .join import split
 from .lowering import float32_operator, like
 from .power import sqrt
 from .rules import infer_float
-from .shape import axis_of
+from .axes import axis_of
 from .trigonometry import tanh
 
 __all__ = [

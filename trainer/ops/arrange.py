@@ -19,7 +19,7 @@ from .convert import convert_to_tensor
 from .gather import take_primitive
 from .join import concatenate_primitive
 from .rules import infer_same
-from .shape import Axes, axes_of, axis_of, transpose
+from .axes import Axes, axes_of, axis_of, transpose
 from .slicing import WHOLE, index_primitive
 
 __all__ = ["copy", "flip", "fliplr", "flipud", "repeat", "roll", "rot90", "tile", "view"]

@@ -24,7 +24,7 @@ from .linalg import matmul
 from .rules import broadcast_shapes
 from .selection import where
 from .sequence import arange
-from .shape import expand_dims, transpose
+from .axes import expand_dims, transpose
 from .softmax import softmax
 
 __all__ = ["dot_product_attention"]

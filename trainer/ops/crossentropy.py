@@ -26,7 +26,7 @@ from .crossentropy_primitives import (
 )
 from .elementwise import log
 from .selection import clip
-from .shape import moveaxis
+from .axes import moveaxis
 
 __all__ = ["binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy"]
 

@@ -18,7 +18,7 @@ from .broadcast import sum_axes
 from .comparison import equal
 from .convert import cast
 from .sequence import arange
-from .shape import expand_dims
+from .axes import expand_dims
 from .softmax import log_softmax, softmax
 
 __all__: list[str] = []

@@ -21,7 +21,7 @@ from .linalg import matmul
 from .reduce import argmax, max, sum
 from .selection import where
 from .sequence import arange
-from .shape import expand_dims, transpose
+from .axes import expand_dims, transpose
 from .softmax import log_softmax
 from .sorting import argsort
 

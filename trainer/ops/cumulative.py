@@ -17,7 +17,7 @@ from .convert import as_number, cast, convert_to_tensor
 from .lowering import INT32, INT64, boolean, emit_reduce, in_dtypes
 from .rules import infer_same
 from .selection import gate, where
-from .shape import axis_of
+from .axes import axis_of
 
 __all__ = ["cumprod", "cumsum", "nancumprod", "nancumsum"]
 

@@ -22,7 +22,7 @@ from .elementwise import log
 from .linalg import matmul_primitive as product
 from .linalg import swap_last
 from .rules import broadcast_shapes
-from .shape import expand_dims, squeeze
+from .axes import expand_dims, squeeze
 
 __all__ = [
     "cholesky", "cholesky_inverse", "det", "inv", "logdet", "slogdet", "solve", "solve_triangular",

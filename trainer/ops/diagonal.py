@@ -19,7 +19,7 @@ from .create import eye
 from .gather import gather_nd_primitive
 from .pad import pad_zeros
 from .sequence import arange
-from .shape import axis_of, expand_dims, moveaxis
+from .axes import axis_of, expand_dims, moveaxis
 from .slicing import WHOLE, index_primitive
 
 __all__ = ["diag", "diagflat", "diagonal", "trace", "tril", "triu"]

@@ -15,7 +15,7 @@ from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
 from .convert import cast, convert_to_tensor
 from .reduce import max as max_over
-from .shape import axis_of
+from .axes import axis_of
 
 __all__ = ["multi_hot", "one_hot"]
 

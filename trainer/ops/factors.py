@@ -18,7 +18,7 @@ from .decomposition import check_matrix, guarded, solve_primitive
 from .diagonal import tril
 from .linalg import matmul_primitive as product
 from .linalg import swap_last
-from .shape import expand_dims, squeeze
+from .axes import expand_dims, squeeze
 
 __all__ = ["eig", "eigh", "lstsq", "matrix_rank", "pinv", "qr", "svd"]
 

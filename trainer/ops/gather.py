@@ -18,7 +18,7 @@ from .broadcast import broadcast_to, reshape
 from .convert import convert_to_tensor
 from .elements import gather_elements
 from .rules import broadcast_shapes
-from .shape import axis_of, expand_dims, transpose
+from .axes import axis_of, expand_dims, transpose
 
 __all__ = ["take", "take_along_axis"]
 

@@ -15,7 +15,7 @@ from .convert import cast, convert_to_tensor, stack_primitive
 from .gather import gather_nd_primitive, take_primitive
 from .masking import compress, nonzero_positions
 from .rules import broadcast_shapes
-from .shape import moveaxis
+from .axes import moveaxis
 from .slicing import WHOLE, Items, index_primitive, symbolic_bound
 
 __all__ = ["get_item"]

@@ -16,7 +16,7 @@ from ..core.spec import TensorSpec, same_shape
 from ..core.tensor import Tensor
 from .broadcast import reshape
 from .convert import convert_to_tensor, promote_all, stack_primitive, unstack_primitive
-from .shape import axis_of, expand_dims
+from .axes import axis_of, expand_dims
 
 __all__ = [
     "append", "array_split", "concatenate", "dsplit", "dstack", "hsplit", "hstack", "split", "stack", "unstack",

@@ -15,7 +15,7 @@ from ..core.tensor import Tensor
 from .broadcast import reshape, sum_axes
 from .convert import promote
 from .rules import broadcast_shapes
-from .shape import expand_dims, squeeze, transpose_primitive
+from .axes import expand_dims, squeeze, transpose_primitive
 
 __all__ = ["matmul"]
 

@@ -23,7 +23,7 @@ from .lowering import emit_reduce
 from .power import power
 from .reduce import max as max_over
 from .reduce import min as min_over
-from .shape import axes_of, expand_dims, moveaxis
+from .axes import axes_of, expand_dims, moveaxis
 
 __all__ = ["norm"]
 

@@ -17,7 +17,7 @@ from .convert import convert_to_tensor, to_float
 from .create import ones, zeros
 from .group_normalization import group_normalization_primitive
 from .sample_normalization import layer_normalization_primitive, rms_normalization_primitive
-from .shape import transpose
+from .axes import transpose
 
 __all__ = ["batch_normalization", "layer_normalization", "rms_normalization"]
 

@@ -14,7 +14,7 @@ from .convert import promote
 from .einsum import einsum_primitive
 from .join import stack
 from .linalg import matmul_primitive
-from .shape import axes_of, axis_of, moveaxis
+from .axes import axes_of, axis_of, moveaxis
 from .slicing import WHOLE, index_primitive
 
 __all__ = ["cross", "dot", "inner", "kron", "outer", "tensordot", "vdot"]

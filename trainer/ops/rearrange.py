@@ -10,7 +10,7 @@ from ..core.errors import ShapeError, format_shape
 from ..core.tensor import Tensor
 from .broadcast import reshape
 from .convert import convert_to_tensor
-from .shape import transpose
+from .axes import transpose
 
 __all__ = ["rearrange"]
 

@@ -21,7 +21,7 @@ from .join import concatenate, split, stack
 from .linalg import matmul
 from .rectifier import relu
 from .reduce import sum
-from .shape import expand_dims, transpose
+from .axes import expand_dims, transpose
 from .trigonometry import tanh
 
 __all__: list[str] = []

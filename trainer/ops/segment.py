@@ -14,7 +14,7 @@ from .convert import convert_to_tensor
 from .create import full
 from .gather import scatter_add_primitive
 from .scatter import scatter_update_primitive
-from .shape import expand_dims
+from .axes import expand_dims
 
 __all__ = ["segment_max", "segment_min", "segment_prod", "segment_sum"]
 

@@ -20,7 +20,7 @@ from .comparison import less
 from .convert import cast, convert_to_tensor, promote_all
 from .elementwise import exp, log
 from .power import power
-from .shape import axis_of, expand_dims, moveaxis
+from .axes import axis_of, expand_dims, moveaxis
 
 __all__ = ["arange", "geomspace", "linspace", "logspace", "meshgrid"]
 

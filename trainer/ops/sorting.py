@@ -18,7 +18,7 @@ from .convert import cast, convert_to_tensor, promote
 from .elements import gather_elements, scatter_elements
 from .lowering import INT32, INT64, boolean, emit_reduce, in_dtypes
 from .reduce import sum as reduce_sum
-from .shape import axis_of, expand_dims
+from .axes import axis_of, expand_dims
 
 __all__ = ["argpartition", "argsort", "digitize", "in_top_k", "searchsorted", "sort", "top_k"]
 

@@ -15,7 +15,7 @@ from .passing import stop_gradient
 from .rectifier import relu
 from .reduce import sum
 from .selection import gate
-from .shape import axis_of
+from .axes import axis_of
 from .sorting import sort_primitive
 
 __all__ = ["sparsemax"]

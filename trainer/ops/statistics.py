@@ -22,7 +22,7 @@ from .reduce import min as smallest
 from .reduce import sum as total
 from .rounding import ceil, floor, round
 from .selection import maximum
-from .shape import transpose
+from .axes import transpose
 from .sorting import sort_primitive
 
 __all__ = [
