@@ -19,6 +19,12 @@ from .head_projections import HeadMerge, HeadProjection
 class HeadedAttention(Layer):
     """Base of MultiHeadAttention and GroupedQueryAttention."""
 
+    query_dense: HeadProjection
+    key_dense: HeadProjection
+    value_dense: HeadProjection
+    gate_dense: HeadProjection
+    output_dense: HeadMerge
+
     def __init__(
         self, dropout: float, use_bias: bool, sliding_window: int | None, flash_attention: bool | None,
         kernel_initializer: Any, bias_initializer: Any, kernel_regularizer: Any, bias_regularizer: Any,
