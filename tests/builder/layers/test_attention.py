@@ -25,8 +25,11 @@ MULTI = [
     ({"num_heads": 2, "key_dim": 3}, {"value_mask": VALUE_MASK}),
     ({"num_heads": 2, "key_dim": 3}, {"key_mask": VALUE_MASK, "use_causal_mask": True}),
     ({"num_heads": 2, "key_dim": 3}, {"return_attention_scores": True}),
-    ({"num_heads": 2, "key_dim": 3}, {"return_attention_scores": True, "attention_mask": PAIR, "use_causal_mask": True}),
-    ({"num_heads": 2, "key_dim": 3, "value_dim": 5, "use_bias": False}, {}),
+    (
+        {"num_heads": 2, "key_dim": 3},
+        {"return_attention_scores": True, "attention_mask": PAIR, "use_causal_mask": True},
+    ),
+    ({"num_heads": 2, "key_dim": 3, "value_dim": 5, "use_bias": False}, {"return_attention_scores": True}),
     ({"num_heads": 2, "key_dim": 3, "output_shape": 7}, {}),
     ({"num_heads": 2, "key_dim": 3, "output_shape": [3, 2]}, {}),
     ({"num_heads": 2, "key_dim": 3, "dropout": 0.5}, {"value_mask": VALUE_MASK}),
@@ -183,8 +186,8 @@ def masked(steps):
     [
         (lambda: sx.layers.MultiHeadAttention(2, 3), lambda layer, q, v: layer(q, v)),
         (lambda: sx.layers.GroupQueryAttention(3, 4, 2), lambda layer, q, v: layer(q, v)),
-        (lambda: sx.layers.Attention(), lambda layer, q, v: layer([q, v])),
-        (lambda: sx.layers.AdditiveAttention(), lambda layer, q, v: layer([q, v])),
+        (sx.layers.Attention, lambda layer, q, v: layer([q, v])),
+        (sx.layers.AdditiveAttention, lambda layer, q, v: layer([q, v])),
     ],
 )
 def test_masks_of_tensors_hide_and_travel_on(make, call):
@@ -195,6 +198,15 @@ def test_masks_of_tensors_hide_and_travel_on(make, call):
     np.testing.assert_allclose(
         np.asarray(result)[:, :2], np.asarray(call(layer, np.asarray(query), plain))[:, :2], atol=1e-6
     )
+
+
+@pytest.mark.parametrize("config", [{"value_dim": 5}, {"sliding_window": 2}, {"use_gate": True}])
+def test_one_operation_and_several_agree(config):
+    layer = ready("MultiHeadAttention", {"num_heads": 2, "key_dim": 3, **config}, "separate")
+    for call in ({}, {"use_causal_mask": True}, {"attention_mask": PAIR}):
+        whole = layer(QUERY, VALUE, KEY, **call)
+        parts, _ = layer(QUERY, VALUE, KEY, return_attention_scores=True, **call)
+        np.testing.assert_allclose(np.asarray(whole), np.asarray(parts), atol=1e-6)
 
 
 def test_few_nodes():
@@ -222,9 +234,9 @@ def test_penalties_fall_on_the_projections():
     [
         (lambda: sx.layers.MultiHeadAttention(0, 3), ValueError, "MultiHeadAttention: num_heads must be a positive"),
         (lambda: sx.layers.MultiHeadAttention(2, -1), ValueError, "key_dim must be a positive integer, got -1"),
-        (lambda: sx.layers.MultiHeadAttention(2, 3, value_dim=0), ValueError, "value_dim must be a positive integer"),
+        (lambda: sx.layers.MultiHeadAttention(2, 3, value_dim=0), ValueError, "value_dim must be a positive"),
         (lambda: sx.layers.MultiHeadAttention(2, 3, output_shape=[0]), ValueError, "output_shape must be a positive"),
-        (lambda: sx.layers.MultiHeadAttention(2, 3, attention_axes="a"), ValueError, "attention_axes must be an integer"),
+        (lambda: sx.layers.MultiHeadAttention(2, 3, attention_axes="a"), ValueError, "attention_axes must be"),
         (lambda: sx.layers.MultiHeadAttention(2, 3, sliding_window=0), ValueError, "sliding_window must be a positive"),
         (
             lambda: sx.layers.MultiHeadAttention(2, 3, dropout=0.1, flash_attention=True),
@@ -232,7 +244,9 @@ def test_penalties_fall_on_the_projections():
             "flash_attention=True goes without dropout, got dropout=0.1",
         ),
         (
-            lambda: sx.layers.MultiHeadAttention(2, 3, flash_attention=True)(QUERY, VALUE, return_attention_scores=True),
+            lambda: sx.layers.MultiHeadAttention(2, 3, flash_attention=True)(
+                QUERY, VALUE, return_attention_scores=True
+            ),
             ValueError,
             "flash_attention=True computes no scores",
         ),
@@ -247,7 +261,7 @@ def test_penalties_fall_on_the_projections():
             ValueError,
             "num_query_heads must be a multiple of num_key_value_heads, got 4 and 3",
         ),
-        (lambda: sx.layers.Attention(score_mode="sum"), ValueError, "Attention: score_mode must be one of 'dot', 'concat'"),
+        (lambda: sx.layers.Attention(score_mode="sum"), ValueError, "Attention: score_mode must be one of 'dot'"),
         (lambda: sx.layers.Attention(dropout=2), ValueError, "Attention: dropout must be a number between 0 and 1"),
         (lambda: sx.layers.Attention()(QUERY), ShapeError, r"\[query, value\] or \[query, value, key\]; got 1"),
         (lambda: sx.layers.Attention()([QUERY] * 4), ShapeError, r"\[query, value, key\]; got 4"),

@@ -80,10 +80,15 @@ X = np.random.default_rng(0).uniform(-2, 2, SHAPE).astype("float32")
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize("options", [{}, {"return_sequences": True}, {"go_backwards": True, "return_sequences": True},
-                                     {"zero_output_for_mask": True, "return_sequences": True}])  # fmt: skip
-@pytest.mark.parametrize("mask", [None, KEPT])
-@pytest.mark.parametrize("names", ["s", "l", "g", "sg", "lgs", "ll"])
+@pytest.mark.parametrize(
+    ("names", "mask", "options"),
+    [
+        ("s", None, {}), ("l", KEPT, {}), ("g", None, {"return_sequences": True}), ("sg", KEPT, {}),
+        ("lgs", None, {"go_backwards": True, "return_sequences": True}), ("ll", None, {}),
+        ("lgs", KEPT, {"go_backwards": True, "return_sequences": True}),
+        ("gl", KEPT, {"zero_output_for_mask": True, "return_sequences": True}),
+    ],
+)  # fmt: skip
 def test_cells_over_time_equal_keras(names, mask, options):
     keras = pytest.importorskip("keras")
     ours = sx.layers.RNN(cells(sx, names), return_state=True, **options)
