@@ -129,17 +129,26 @@ def run_call(layer: Layer, signature: CallSignature, args: tuple[Any, ...], kwar
         fill_masks(signature, args, kwargs)
     if layer.input_spec is not None:
         check_inputs(layer, args, kwargs)
-    if not layer.built:
+    is_first = not layer.built
+    if is_first:
         build_layer(layer, signature, args, kwargs)
     if signature.takes_training and "training" not in kwargs and "training" not in signature.names[: len(args)]:
         kwargs = {**kwargs, "training": contexts.stack[-1].training}
-    outputs = layer.call(*args, **kwargs)
+    outputs = first_call(layer, args, kwargs) if is_first else layer.call(*args, **kwargs)
     if layer.activity_regularizer is not None:
         for x in tree.flatten(outputs):
             layer.add_loss(layer.activity_regularizer(x) / ops.cast(ops.shape(x)[0], x.dtype))
     if masked or (layer.supports_masking and (signature.computes_masks or kwargs.get("mask") is not None)):
         set_masks(layer, args, kwargs, outputs)
     return outputs
+
+
+def first_call(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The call that makes the weights of layers inside: they are named after the way there, as in a traced model."""
+    if not state.scopes and hasattr(layer, "build_from_call"):
+        return layer.call(*args, **kwargs)
+    with layer._scope():
+        return layer.call(*args, **kwargs)
 
 
 def tensors_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
