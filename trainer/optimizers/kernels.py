@@ -10,9 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..core.variable import Variable
-
-BLOCK = 16384
-"""Elements at a time: variable, state and work arrays together stay in the second-level cache."""
+from ..ops.blocks import BLOCK
 
 Update = Callable[[np.ndarray, Variable], None]
 """Updates a variable and its state from a gradient of its shape and dtype."""

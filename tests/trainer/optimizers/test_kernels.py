@@ -6,7 +6,7 @@ import pytest
 import sardonyx as sx
 from sardonyx import optimizers
 from sardonyx.trainer.core.errors import ShapeError
-from sardonyx.trainer.optimizers.kernels import BLOCK
+from sardonyx.trainer.ops.blocks import BLOCK
 
 CONFIGURATIONS = [
     ("SGD", {}),
