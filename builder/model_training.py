@@ -108,6 +108,8 @@ class ModelTraining:
         loss = self._ready(y_pred)(y, y_pred, sample_weight) if y is not None else None
         for extra in self.losses:  # type: ignore[attr-defined]
             loss = extra if loss is None else loss + extra
+        if loss is None and y is None and self._compiled_loss is not None and self._compiled_loss.given is not None:
+            raise ValueError(f"model '{self.name}': compile() was given a loss, but no targets came with the data: y is None")
         if loss is None:
             raise ValueError(
                 f"model '{self.name}': there is nothing to minimise: no loss was given to compile() for the targets, and no "

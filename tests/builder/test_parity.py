@@ -37,14 +37,11 @@ def lstm(k):
     return k.Model(inputs, k.layers.Dense(3)(x))
 
 
-def split_heads(k, x):
-    return k.ops.transpose(k.layers.Reshape((9, 2, 4))(x), (0, 2, 1, 3))
-
-
 def transformer(k):
     tokens = k.Input((9,), dtype="int32")
     x = k.layers.Embedding(11, 8)(tokens)
-    queries, keys, values = (split_heads(k, k.layers.Dense(8)(x)) for _ in range(3))
+    heads = k.ops.transpose(k.layers.Reshape((9, 3, 2, 4))(k.layers.Dense(24)(x)), (2, 0, 3, 1, 4))
+    queries, keys, values = (heads[i] for i in range(3))
     scores = k.ops.matmul(queries, k.ops.transpose(keys, (0, 1, 3, 2))) / 2.0
     mixed = k.ops.transpose(k.ops.matmul(k.ops.softmax(scores), values), (0, 2, 1, 3))
     attended = k.layers.Dense(8)(k.layers.Reshape((9, 8))(mixed))

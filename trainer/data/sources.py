@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any, Protocol
 
 import numpy as np
 
 from ..core import tree
 from ..ops.seed import draw_seed
-from .structure import as_array, check_same_length, pack_x_y_sample_weight, unpack_x_y_sample_weight
+from .structure import arrays_of, check_same_length, pack_x_y_sample_weight, unpack_x_y_sample_weight
 
 
 class Source(Protocol):
@@ -32,13 +32,14 @@ class ArraySource:
         self, x: Any, y: Any = None, sample_weight: Any = None, batch_size: int | None = None, shuffle: bool | str = False
     ) -> None:
         self.batch_size = 32 if batch_size is None else batch_size
-        if not isinstance(self.batch_size, (int, np.integer)) or self.batch_size < 1:
+        kind = self.batch_size
+        if isinstance(kind, bool) or not isinstance(kind, (int, np.integer)) or kind < 1:
             raise ValueError(f"batch_size must be a positive integer, got {batch_size!r}")
         if shuffle not in (True, False, "batch"):
             raise ValueError(f'shuffle must be True, False or "batch", got {shuffle!r}')
-        self.x = tree.map_structure(lambda a: as_array(a, "x"), x)
-        self.y = tree.map_structure(lambda a: as_array(a, "y"), y)
-        self.sample_weight = tree.map_structure(lambda a: as_array(a, "sample_weight"), sample_weight)
+        self.x = arrays_of(x, "x")
+        self.y = arrays_of(y, "y")
+        self.sample_weight = arrays_of(sample_weight, "sample_weight")
         self.samples = check_same_length(x=self.x, y=self.y, sample_weight=self.sample_weight)
         self.shuffle = shuffle
         self.batches: int | None = -(-self.samples // self.batch_size)
@@ -104,7 +105,7 @@ class IterableSource:
 def convert_batch(batch: Any) -> Any:
     """A batch from elsewhere as arrays; lists of inputs, targets and weights count as tuples."""
     x, y, sample_weight = unpack_x_y_sample_weight(batch)
-    parts = [tree.map_structure(lambda a: as_array(a, "batch"), part) for part in (x, y, sample_weight)]
+    parts = [arrays_of(part, "batch") for part in (x, y, sample_weight)]
     return pack_x_y_sample_weight(*parts)
 
 
@@ -116,6 +117,8 @@ def make_source(
     Raises `ValueError` where arguments exclude each other (targets beside a dataset that brings its own), and
     `TypeError` for data of no known kind.
     """
+    if x is None:
+        raise ValueError("no data: x is None")
     if hasattr(x, "epoch") and hasattr(x, "batches"):
         return x
     is_dataset = hasattr(x, "__getitem__") and hasattr(x, "__len__") and hasattr(x, "on_epoch_end")
@@ -127,21 +130,29 @@ def make_source(
                 "must not be given beside it"
             )
         return SequenceSource(x, bool(shuffle)) if is_dataset else IterableSource(x)
-    if x is None:
-        raise ValueError("no data: x is None")
     return ArraySource(x, y, sample_weight, batch_size, shuffle)
 
 
 def _is_stream(x: Any) -> bool:
     if isinstance(x, (list, tuple, dict)) or hasattr(x, "shape") or hasattr(x, "to_numpy"):
         return False
-    if isinstance(x, Iterable):
-        return not isinstance(x, (str, bytes))
+    if isinstance(x, Iterable) and not isinstance(x, (str, bytes)):
+        return True
     raise TypeError(f"data of type {type(x).__name__}: expected arrays, a dataset, a generator or an iterable of batches")
 
 
 def class_weighted(source: Any, class_weight: dict[int, float]) -> Any:
-    """The same batches with sample weights from the classes of their labels."""
+    """The same batches with sample weights from the classes of their labels; classes without an entry weigh 1.
+
+    Raises `ValueError` unless class numbers are mapped to weights.
+    """
+    if not isinstance(class_weight, Mapping) or not class_weight:
+        raise ValueError(f"class_weight: expected a dictionary from class numbers to weights, got {class_weight!r}")
+    for label, weight in class_weight.items():
+        if not isinstance(label, (int, np.integer)) or label < 0:
+            raise ValueError(f"class_weight: the keys are class numbers, integers from 0; got {label!r}")
+        if not isinstance(weight, (int, float, np.number)):
+            raise ValueError(f"class_weight: the weight of class {label} must be a number, got {weight!r}")
     return _ClassWeighted(source, class_weight)
 
 
@@ -149,20 +160,31 @@ class _ClassWeighted:
     def __init__(self, source: Any, class_weight: dict[int, float]) -> None:
         self.source = source
         self.batches = source.batches
-        self.table = np.ones(max(int(k) for k in class_weight) + 1, np.float32)
+        self.table = np.ones(max(class_weight) + 1, np.float32)
         for label, weight in class_weight.items():
-            self.table[int(label)] = weight
+            self.table[label] = weight
 
     def epoch(self) -> Iterator[Any]:
         """Batches with weights."""
         for batch in self.source.epoch():
             x, y, sample_weight = unpack_x_y_sample_weight(batch)
-            if tree.is_nested(y) or y is None:
-                raise ValueError("class_weight works with a single array of labels; use sample_weight for several outputs")
-            labels = y.argmax(-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(len(y)).astype(np.int64)
+            labels = _labels(y)
             weights = np.where(labels < len(self.table), self.table[np.minimum(labels, len(self.table) - 1)], 1.0)
             weights = weights.astype(np.float32)
             yield x, y, weights if sample_weight is None else weights * sample_weight
+
+
+def _labels(y: Any) -> np.ndarray:
+    """Class numbers of a batch, from class numbers or one-hot rows."""
+    if tree.is_nested(y) or y is None:
+        raise ValueError("class_weight works with a single array of labels; use sample_weight for several outputs")
+    if y.ndim > 1 and y.shape[-1] > 1:
+        return y.argmax(-1)
+    labels = y.reshape(len(y))
+    numbers = labels.astype(np.int64)
+    if (numbers != labels).any() or (numbers < 0).any():
+        raise ValueError("class_weight: the targets are no class numbers (integers from 0); use sample_weight instead")
+    return numbers
 
 
 def train_validation_split(arrays: Any, validation_split: float) -> tuple[Any, Any]:
@@ -170,12 +192,13 @@ def train_validation_split(arrays: Any, validation_split: float) -> tuple[Any, A
 
     Source: Keras takes the last samples, before any shuffling.
     """
-    if isinstance(validation_split, bool) or not 0 < validation_split < 1:
+    is_number = isinstance(validation_split, (int, float, np.number)) and not isinstance(validation_split, bool)
+    if not is_number or not 0 < validation_split < 1:
         raise ValueError(f"validation_split must lie between 0 and 1, got {validation_split!r}")
     flat = [a for a in tree.flatten(arrays) if a is not None]
     if not all(hasattr(a, "shape") or isinstance(a, (list, tuple)) for a in flat):
         raise ValueError("validation_split needs arrays; pass validation_data with a dataset or generator")
-    converted = tree.map_structure(lambda a: None if a is None else as_array(a, "data"), arrays)
+    converted = tuple(arrays_of(part, "data") for part in arrays)
     samples = check_same_length(data=converted)
     at = int(samples * (1 - validation_split))
     if at == 0 or at == samples:

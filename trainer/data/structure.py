@@ -16,7 +16,7 @@ def as_array(value: Any, what: str) -> Any:
     """A NumPy array (or tensor, kept) of whatever can be one: lists, data frames, PyTorch tensors.
 
     float64 data becomes the default float, so that a model does not compute in double precision by accident.
-    Raises `TypeError` for data that is no array of numbers.
+    Raises `TypeError` for data that is no array of numbers, `ValueError` for rows of different lengths.
     """
     if value is None or isinstance(value, Tensor):
         return value if value is None or value.array is None else value.array
@@ -26,7 +26,12 @@ def as_array(value: Any, what: str) -> Any:
         value = value.detach().cpu().numpy()
     if hasattr(value, "to_numpy"):
         value = value.to_numpy()
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{what}: expected rows of one length, got {type(value).__name__} of rows that differ ({error})") from None
+    if array.dtype.kind in "USMmc":
+        raise TypeError(f"{what}: expected real numbers, got an array of dtype {array.dtype}; encode it as numbers first")
     if array.dtype.kind == "O":
         raise TypeError(
             f"{what}: expected arrays of numbers of one shape, got {type(value).__name__} that NumPy can only hold as "
@@ -35,6 +40,24 @@ def as_array(value: Any, what: str) -> Any:
     if array.dtype == np.float64:
         return array.astype(default_float())
     return array
+
+
+def arrays_of(structure: Any, what: str) -> Any:
+    """`as_array` of every leaf; lists of plain numbers, nested or not, are one array and no structure."""
+    if isinstance(structure, (list, tuple)) and structure and all(_is_row(item) for item in structure):
+        return as_array(structure, what)
+    if isinstance(structure, dict):
+        return {key: arrays_of(value, f"{what}[{key!r}]") for key, value in structure.items()}
+    if isinstance(structure, (list, tuple)):
+        return tree.rebuild(structure, [arrays_of(value, f"{what}[{i}]") for i, value in enumerate(structure)])
+    return as_array(structure, what)
+
+
+def _is_row(value: Any) -> bool:
+    """Whether a value is a number or text, or nested lists of such; decided by the first of each list."""
+    if isinstance(value, (list, tuple)):
+        return bool(value) and _is_row(value[0])
+    return isinstance(value, (int, float, str, np.number, np.bool_))
 
 
 def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
@@ -63,7 +86,8 @@ def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
             f"a batch is x, (x, y) or (x, y, sample_weight); got {len(data)} parts. Several inputs go into one list or "
             "dictionary: ([x1, x2], y)"
         )
-    return (*data, *(None,) * (3 - len(data)))
+    x, y, sample_weight = (*data, None, None)[:3]
+    return x, y, sample_weight
 
 
 def leading_sizes(structure: Any) -> list[tuple[str, int]]:

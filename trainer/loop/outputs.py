@@ -49,7 +49,7 @@ def match_targets(y: Any, y_pred: Any, names: Sequence[str], what: str = "y") ->
         return [None] * count
     if isinstance(y, Mapping):
         unknown = [key for key in y if key not in names]
-        if unknown and count > 1:
+        if unknown:
             raise ValueError(f"{what} has the key {unknown[0]!r}, which is no output of the model; outputs: {list(names)}")
         return [y.get(name) for name in names]
     if count == 1:

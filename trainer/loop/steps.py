@@ -38,9 +38,11 @@ def train_step(model: Trainable, data: Any) -> dict[str, Any]:
     with GradientTape() as tape:
         y_pred = model(x, training=True)
         loss = model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
-        scaled = model.optimizer.scale_loss(loss) if model.optimizer is not None else loss
+        scaled = loss if model.optimizer is None else model.optimizer.scale_loss(loss)
     variables = model.trainable_variables
     if variables:
+        if model.optimizer is None:
+            raise ValueError("the model has weights to train and no optimizer: call compile(optimizer, loss) first")
         model.optimizer.apply(tape.gradient(scaled, variables), variables)
     return model.compute_metrics(x, y, y_pred, sample_weight)
 
@@ -68,4 +70,7 @@ def as_numbers(logs: dict[str, Any]) -> dict[str, float]:
             return array
         return array.item() if array.ndim == 0 else array.tolist()
 
+    missing = [name for name, value in logs.items() if value is None]
+    if missing:
+        raise TypeError(f"train_step and test_step return a dictionary of numbers by name, or a loss; {missing[0]!r} is None")
     return {name: tree.map_structure(number, value) for name, value in logs.items()}

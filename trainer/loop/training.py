@@ -10,7 +10,7 @@ import numpy as np
 from ..callbacks import CallbackList
 from ..core import tree
 from ..data.sources import class_weighted, make_source, train_validation_split
-from ..data.structure import as_array, check_same_length, unpack_x_y_sample_weight
+from ..data.structure import arrays_of, check_same_length, unpack_x_y_sample_weight
 from ..threads import limited_threads
 from .steps import as_numbers
 
@@ -26,6 +26,14 @@ class Batches:
         self.steps = steps if steps is not None else source.batches
         self.limit = steps
         self.running: Iterator[Any] | None = None
+
+    def check_epochs(self, epochs: int) -> None:
+        """Raise `ValueError` when an iterator without a number of steps shall serve several epochs."""
+        if epochs > 1 and self.limit is None and not getattr(self.source, "restarts", True):
+            raise ValueError(
+                f"an iterator gives its batches once and cannot serve {epochs} epochs: pass something that can be iterated "
+                f"again (a list, a dataset, a DataLoader), or {self.what} with an endless generator"
+            )
 
     def epoch(self) -> Iterator[Any]:
         """The batches of the next epoch."""
@@ -45,7 +53,7 @@ class Batches:
             if self.running is None:
                 self.running = iter(self.source.epoch())
             batch = next(self.running, None)
-            if batch is None and self.source.batches is not None:
+            if batch is None and (self.source.batches is not None or getattr(self.source, "restarts", False)):
                 self.running = iter(self.source.epoch())
                 batch = next(self.running, None)
             if batch is None:
@@ -63,8 +71,6 @@ def split_validation(
     if validation_split and validation_data is None:
         train, held_out = train_validation_split((x, y, sample_weight), validation_split)
         return (*train, held_out)
-    if validation_split and not 0 < validation_split < 1:
-        raise ValueError(f"validation_split must lie between 0 and 1, got {validation_split!r}")
     return x, y, sample_weight, validation_data
 
 
@@ -90,14 +96,19 @@ def fit(
     """Train `model`; see `Model.fit`. Returns the History callback."""
     if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 1:
         raise ValueError(f"epochs must be a positive integer, got {epochs!r}")
+    if isinstance(initial_epoch, bool) or not isinstance(initial_epoch, (int, np.integer)) or initial_epoch < 0:
+        raise ValueError(f"initial_epoch must be an integer, 0 or more, got {initial_epoch!r}")
+    check_frequency(validation_freq)
     x, y, sample_weight, validation_data = split_validation(x, y, sample_weight, validation_data, validation_split)
     source = make_source(x, y, sample_weight, batch_size, shuffle)
     if class_weight is not None:
         source = class_weighted(source, class_weight)
     batches = Batches(source, steps_per_epoch, "steps_per_epoch")
+    batches.check_epochs(epochs - initial_epoch)
     validation = None
     if validation_data is not None:
         validation = validation_batches(validation_data, validation_batch_size or batch_size, validation_steps)
+        validation.check_epochs(sum(_due(validation_freq, epoch + 1) for epoch in range(initial_epoch, epochs)))
     listeners = CallbackList.of(
         callbacks, add_history=True, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=epochs,
         steps=batches.steps,
@@ -129,9 +140,17 @@ def run_epochs(
     listeners.on_train_end(logs)
 
 
+def check_frequency(frequency: Any) -> None:
+    """Raise `ValueError` unless validation is due every so many epochs, or after listed ones."""
+    if isinstance(frequency, (list, tuple, set, range)):
+        return
+    if isinstance(frequency, bool) or not isinstance(frequency, (int, np.integer)) or frequency < 1:
+        raise ValueError(f"validation_freq must be a positive integer or a list of epochs counted from 1, got {frequency!r}")
+
+
 def _due(frequency: Any, epoch: int) -> bool:
     """Whether an epoch (counted from 1) is one to validate after."""
-    return epoch % frequency == 0 if isinstance(frequency, int) else epoch in frequency
+    return epoch % frequency == 0 if isinstance(frequency, (int, np.integer)) else epoch in frequency
 
 
 def validation_batches(data: Any, batch_size: int | None, steps: int | None) -> Batches:
@@ -149,7 +168,7 @@ def run_batches(step: Callable[[Any], Any], batches: Batches, listeners: Any, mo
     for i, batch in enumerate(batches.epoch()):
         begin(i)
         results = step(batch if isinstance(batch, tuple) else (batch,))
-        logs = as_numbers(results) if isinstance(results, dict) else {"loss": results}
+        logs = as_numbers(results if isinstance(results, dict) else {"loss": results})
         end(i, logs)
         if mode == "train" and getattr(model, "stop_training", False):
             break
@@ -223,7 +242,7 @@ def on_batch(
     model: Any, step: Callable[[Any], Any], x: Any, y: Any, sample_weight: Any, class_weight: Any, return_dict: bool
 ) -> Any:
     """One step on one batch; returns loss and metrics as a list, a number or a dictionary."""
-    samples = check_same_length(x=tree.map_structure(lambda a: as_array(a, "x"), x))
+    samples = check_same_length(x=arrays_of(x, "x"))
     source = make_source(x, y, sample_weight, batch_size=samples)
     if class_weight is not None:
         source = class_weighted(source, class_weight)
