@@ -67,12 +67,12 @@ def _spec(name: str, shape: Any, batch_size: int | None, dtype: Any, batch_shape
     if shape is None and batch_shape is None:
         raise ValueError(f"Input '{name}': `shape` is missing, for example Input(shape=(28, 28, 1))")
     if isinstance(shape, (int, str)) or isinstance(batch_shape, (int, str)):
-        raise ShapeError(f"Input '{name}': a shape is a tuple such as ({shape or batch_shape!r},)")
+        raise ShapeError(f"Input '{name}': a shape is a tuple such as ({batch_shape if shape is None else shape!r},)")
     if batch_shape is not None:
         first = "batch" if batch_shape and batch_shape[0] is None else None
         sizes = as_shape([first, *batch_shape[1:]] if first else batch_shape, name)
     else:
-        sizes = with_batch(shape, batch_size, name)
+        sizes = with_batch(shape or (), batch_size, name)
     return TensorSpec(sizes, dtype, name)
 
 
