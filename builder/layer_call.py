@@ -124,7 +124,7 @@ def _fresh_output(x: Any, call: LayerCall, given: set[int]) -> Any:
 
 def run_call(layer: Layer, signature: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Masks in, shape checks, weights on first use, the user's `call`, regularizer and masks out."""
-    masked = any([x.mask is not None for x in tensors_of(args, kwargs)])
+    masked = any(x.mask is not None for x in tensors_of(args, kwargs))
     if masked and signature.mask_names:
         fill_masks(signature, args, kwargs)
     if layer.input_spec is not None:

@@ -44,10 +44,12 @@ def backpropagate(
             if g is not None and key in sources:
                 found[key] = g
         if primitive.joint_vjp is not None:
-            if all([g is None for g in incoming]):
+            if all(g is None for g in incoming):
                 continue
             needed = tuple([key in reach for key in input_keys])
-            passed = _apply_joint_rule(primitive.joint_vjp, entry, incoming, needed) if any(needed) else [None] * len(inputs)
+            if not any(needed):
+                continue
+            passed = _apply_joint_rule(primitive.joint_vjp, entry, incoming, needed)
         elif primitive.vjp is None or (g := incoming[0]) is None:
             continue
         else:
