@@ -40,7 +40,7 @@ class ModelTraining:
         jit_compile: Any = "auto",
         auto_scale_loss: bool = True,
     ) -> None:
-        """Choose optimizer, losses and metrics: names, objects or functions; one for all outputs, a list, or by output name.
+        """Choose optimizer, losses and metrics: names, objects or functions; one for all outputs, a list, or by name.
 
         Raises `ValueError` for unknown names, with the closest known ones, before any data is touched.
 
@@ -104,16 +104,16 @@ class ModelTraining:
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        """The scalar to minimise: losses of the outputs, `add_loss` terms and regularizers; to be overridden at will."""
+        """The scalar to minimise: losses of the outputs, `add_loss` terms and regularizers; may be overridden."""
         loss = self._ready(y_pred)(y, y_pred, sample_weight) if y is not None else None
         for extra in self.losses:  # type: ignore[attr-defined]
             loss = extra if loss is None else loss + extra
         if loss is None and y is None and self._compiled_loss is not None and self._compiled_loss.given is not None:
-            raise ValueError(f"model '{self.name}': compile() was given a loss, but no targets came with the data: y is None")
+            raise ValueError(f"model '{self.name}': compile() was given a loss, but no targets came with the data (y)")
         if loss is None:
             raise ValueError(
-                f"model '{self.name}': there is nothing to minimise: no loss was given to compile() for the targets, and no "
-                "layer called add_loss()"
+                f"model '{self.name}': there is nothing to minimise: no loss was given to compile() for the targets, "
+                "and no layer called add_loss()"
             )
         if self._loss_tracker is not None:
             count = shape(tree.flatten(y_pred if y_pred is not None else x)[0])[0]

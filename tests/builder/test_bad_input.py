@@ -54,6 +54,12 @@ def uncompiled():
     return sx.Sequential([sx.Input((6,)), sx.layers.Dense(1)], name="raw")
 
 
+def compiled_without_loss():
+    model = uncompiled()
+    model.compile("sgd")
+    return model
+
+
 def own_step(result):
     class Own(sx.Sequential):
         def train_step(self, data):
@@ -404,7 +410,7 @@ CASES = [
     ],
     (
         "no loss",
-        lambda: fit(X, Y, model=lambda: compiled_without_loss()),
+        lambda: fit(X, Y, model=compiled_without_loss),
         ValueError,
         "model 'raw': there is nothing to minimise",
     ),
@@ -427,12 +433,6 @@ CASES = [
         "make an object of the class by calling it",
     ),
 ]
-
-
-def compiled_without_loss():
-    model = uncompiled()
-    model.compile("sgd")
-    return model
 
 
 @pytest.mark.parametrize(("action", "kind", "message"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])

@@ -66,10 +66,16 @@ CASES = [
     ("mlp-sgd", mlp, ("CategoricalCrossentropy", {}), ("SGD", {"learning_rate": 0.1, "momentum": 0.9}), (6,)),
     ("mlp-adamw", mlp, ("CategoricalCrossentropy", {}), ("AdamW", {"learning_rate": 0.01}), (6,)),
     ("cnn-adam", cnn, SPARSE_LOGITS, ("Adam", {"learning_rate": 0.01}), (8, 8, 2)),
-    ("cnn-nesterov", cnn, SPARSE_LOGITS, ("SGD", {"learning_rate": 0.05, "momentum": 0.9, "nesterov": True}), (8, 8, 2)),
+    (
+        "cnn-nesterov",
+        cnn,
+        SPARSE_LOGITS,
+        ("SGD", {"learning_rate": 0.05, "momentum": 0.9, "nesterov": True}),
+        (8, 8, 2),
+    ),
     ("lstm-rmsprop", lstm, SPARSE_LOGITS, ("RMSprop", {"learning_rate": 0.01}), (7, 5)),
     ("transformer-adam", transformer, SPARSE_LOGITS, ("Adam", {"learning_rate": 0.005, "global_clipnorm": 1.0}), (9,)),
-]  # fmt: skip
+]
 
 
 def pair(make, loss, optimizer, shape):
@@ -89,7 +95,9 @@ def assert_same_weights(ours, theirs):
         np.testing.assert_allclose(mine, expected, rtol=1e-4, atol=1e-4, err_msg=variable.path)
 
 
-@pytest.mark.parametrize(("make", "loss", "optimizer", "shape"), [case[1:] for case in CASES], ids=[c[0] for c in CASES])
+@pytest.mark.parametrize(
+    ("make", "loss", "optimizer", "shape"), [case[1:] for case in CASES], ids=[c[0] for c in CASES]
+)
 def test_ten_single_steps(make, loss, optimizer, shape):
     ours, theirs, x, y = pair(make, loss, optimizer, shape)
     initial = ours.get_weights()
@@ -125,7 +133,9 @@ def test_several_outputs_with_losses_and_weights_by_name():
     def make(k):
         x = k.Input((6,))
         hidden = k.layers.Dense(5, activation="tanh")(x)
-        return k.Model(x, {"kind": k.layers.Dense(3, name="kind")(hidden), "size": k.layers.Dense(1, name="size")(hidden)})
+        return k.Model(
+            x, {"kind": k.layers.Dense(3, name="kind")(hidden), "size": k.layers.Dense(1, name="size")(hidden)}
+        )
 
     ours, theirs = make(sx), make(keras)
     ours.set_weights(theirs.get_weights())
@@ -134,7 +144,9 @@ def test_several_outputs_with_losses_and_weights_by_name():
     y = {"kind": r.integers(0, 3, 40), "size": r.normal(size=(40, 1)).astype("float32")}
     for k, model in ((sx, ours), (keras, theirs)):
         losses = {"kind": k.losses.SparseCategoricalCrossentropy(from_logits=True), "size": "mse"}
-        model.compile("sgd", losses, loss_weights={"kind": 0.3, "size": 2.0}, metrics={"kind": ["accuracy"], "size": ["mae"]})
+        model.compile(
+            "sgd", losses, loss_weights={"kind": 0.3, "size": 2.0}, metrics={"kind": ["accuracy"], "size": ["mae"]}
+        )
     expected = theirs.fit(x, y, epochs=2, shuffle=False, verbose=0, batch_size=16).history
     mine = ours.fit(x, y, epochs=2, shuffle=False, verbose=0, batch_size=16).history
     assert set(mine) == set(expected)

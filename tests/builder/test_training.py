@@ -321,7 +321,13 @@ def test_validation_split_takes_the_last_samples():
 
 
 @pytest.mark.parametrize(
-    "data", [lambda: (X[:9], Y[:9]), lambda: (X[:9], Y[:9], np.ones(9)), lambda: [X[:9], Y[:9]], lambda: [(X[:9], Y[:9])].__iter__()]
+    "data",
+    [
+        lambda: (X[:9], Y[:9]),
+        lambda: (X[:9], Y[:9], np.ones(9)),
+        lambda: [X[:9], Y[:9]],
+        lambda: iter([(X[:9], Y[:9])]),
+    ],
 )
 def test_forms_of_validation_data(data):
     model = linear()
@@ -434,7 +440,9 @@ class Own(sx.Sequential):
         x, y = data
         with sx.GradientTape() as tape:
             loss = sx.ops.mean(sx.ops.square(self(x, training=True) - y))
-        self.optimizer.apply_gradients(zip(tape.gradient(loss, self.trainable_variables), self.trainable_variables, strict=True))
+        self.optimizer.apply_gradients(
+            zip(tape.gradient(loss, self.trainable_variables), self.trainable_variables, strict=True)
+        )
         return {"loss": loss, "twice": 2 * loss}
 
     def test_step(self, data):
@@ -552,7 +560,9 @@ def test_regularizers_count_in_the_loss_and_the_gradient():
 
 
 def test_constraints_hold_after_every_step():
-    model = sx.Sequential([sx.Input((6,)), sx.layers.Dense(4, kernel_constraint="unit_norm", bias_constraint="non_neg")])
+    model = sx.Sequential(
+        [sx.Input((6,)), sx.layers.Dense(4, kernel_constraint="unit_norm", bias_constraint="non_neg")]
+    )
     model.compile(sx.optimizers.SGD(0.5), "mse")
     model.fit(X, R.normal(size=(40, 4)), **QUIET)
     kernel, bias = model.get_weights()

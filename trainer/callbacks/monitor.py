@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import warnings
 from typing import Any
@@ -24,7 +25,7 @@ class Monitor(Callback):
         self.mode = mode
         self.min_delta = abs(min_delta)
         name = monitor.removeprefix("val_")
-        upwards = mode == "max" or mode == "auto" and any(part in name for part in HIGHER_IS_BETTER)
+        upwards = mode == "max" or (mode == "auto" and any(part in name for part in HIGHER_IS_BETTER))
         self.sign = 1.0 if upwards else -1.0
 
     def current(self, logs: dict[str, Any] | None) -> float | None:
@@ -81,7 +82,7 @@ class EarlyStopping(Monitor):
                 self.best_weights = self.model.get_weights()
             if self.baseline is None or self.improves(value, self.baseline):
                 self.wait = 0
-        if self.wait >= self.patience and epoch > 0:
+        elif self.wait >= self.patience and epoch > 0:
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
@@ -162,13 +163,17 @@ class LearningRateScheduler(Callback):
         self.schedule = schedule
         self.verbose = verbose
 
+    def _takes_rate(self) -> bool:
+        try:
+            inspect.signature(self.schedule).bind(0, 0.0)
+        except (TypeError, ValueError):
+            return False
+        return True
+
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Set the rate; raises `TypeError` unless the schedule returned a number."""
         optimizer = self.model.optimizer
-        try:
-            rate = self.schedule(epoch, float(optimizer.learning_rate))
-        except TypeError:
-            rate = self.schedule(epoch)
+        rate = self.schedule(epoch, float(optimizer.learning_rate)) if self._takes_rate() else self.schedule(epoch)
         if not isinstance(rate, (int, float, np.floating)):
             raise TypeError(f"LearningRateScheduler: the schedule must return a number, got {rate!r} for epoch {epoch}")
         optimizer.learning_rate = float(rate)

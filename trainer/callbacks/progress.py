@@ -12,6 +12,8 @@ from typing import Any, TextIO
 from .callback import Callback
 
 FULL, PARTIAL, EMPTY = "━", "╸", "─"
+PLAIN = str.maketrans({FULL: "=", PARTIAL: "-", EMPTY: "-"})
+"""The bar for streams that know ASCII only."""
 INTERVAL = 0.05
 """Seconds between redraws in a terminal."""
 
@@ -19,6 +21,14 @@ INTERVAL = 0.05
 def is_interactive(stream: TextIO) -> bool:
     """Whether a stream is a terminal that redraws lines."""
     return bool(getattr(stream, "isatty", lambda: False)()) and os.environ.get("TERM") != "dumb"
+
+
+def _can_write(stream: TextIO, text: str) -> bool:
+    try:
+        text.encode(getattr(stream, "encoding", None) or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def format_value(value: Any) -> str:
@@ -32,10 +42,11 @@ def format_value(value: Any) -> str:
 
 def format_duration(seconds: float) -> str:
     """Seconds as text of at most six characters: 350ms, 12.3s, 4m05s, 2h10m."""
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{1000 * seconds:.0f}ms"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f}s"
+    seconds = round(seconds)
     minutes = int(seconds // 60)
     return f"{minutes}m{int(seconds % 60):02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
 
@@ -68,6 +79,7 @@ class Progbar:
         self.label = label
         self.stream: TextIO = stream or sys.stdout
         self.live = verbose == 1 and is_interactive(self.stream)
+        self.speaks_unicode = _can_write(self.stream, FULL + PARTIAL + EMPTY)
         self.started = time.perf_counter()
         self.drawn_at = 0.0
         self.seen = 0
@@ -78,13 +90,18 @@ class Progbar:
         finished = finalize if finalize is not None else self.target is not None and current >= self.target
         self.seen = current
         now = time.perf_counter()
-        if self.verbose == 0 or not finished and (not self.live or now - self.drawn_at < self.interval):
+        if self.verbose == 0 or (not finished and (not self.live or now - self.drawn_at < self.interval)):
             return
         self.drawn_at = now
         line = self.line(current, pairs, now - self.started, finished)
+        columns = shutil.get_terminal_size().columns
+        if self.live and len(line) >= columns:  # values matter more than the bar
+            line = self.line(current, pairs, now - self.started, finished, max(0, self.width - len(line) + columns - 1))
+        if not self.speaks_unicode:
+            line = line.translate(PLAIN)
         if self.live:
-            columns = shutil.get_terminal_size().columns
-            self.stream.write("\r" + line[: columns - 1] + "\x1b[K" + ("\n" if finished else ""))
+            # a finished line may wrap, so that no result is lost; one that is drawn over again must not
+            self.stream.write("\r" + (line + "\x1b[K\n" if finished else line[: columns - 1] + "\x1b[K"))
         else:
             self.stream.write(line + "\n")
         self.stream.flush()
@@ -93,10 +110,13 @@ class Progbar:
         """Show `n` more steps done."""
         self.update(self.seen + n, values)
 
-    def line(self, current: int, values: Mapping[str, Any], elapsed: float, finished: bool) -> str:
-        """The text of the line."""
+    def line(
+        self, current: int, values: Mapping[str, Any], elapsed: float, finished: bool, width: int | None = None
+    ) -> str:
+        """The text of the line, with a bar of `width` characters (none: as the object was made with)."""
+        width = self.width if width is None else width
         count = f"{current:>{len(str(self.target))}}/{self.target}" if self.target else f"{current}"
-        bar = draw_bar(current / self.target, self.width) + " " if self.target and self.live else ""
+        bar = draw_bar(current / self.target, width) + " " if width and self.target and self.live else ""
         if finished or not self.target or current == 0:
             pace = f"{format_duration(elapsed):>6} {format_duration(elapsed / max(current, 1)):>6}/{self.unit_name}"
         else:
