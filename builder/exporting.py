@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..exporters import training_info
+from ..exporters.files import write_atomically
 from ..trainer.core import tree
 from ..trainer.core.spec import TensorSpec
 from ..trainer.core.trace import symbolic_input
 from .cloning import replay
-from .files import check_target, write_atomically
+from .files import check_target
 from .inference import model_proto
 from .plan import Plan
 from .saving import ENDINGS, check_built, summary_properties

@@ -1,9 +1,8 @@
-"""Paths of files: checked before any work is done; files that appear whole or not at all."""
+"""Paths of files: checked before any work is done."""
 
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,17 +46,3 @@ def read_file(path: str | os.PathLike[str], endings: Sequence[str], what: str) -
     if not target.exists():
         raise FileNotFoundError(f"{what}: there is no file {str(target)!r}")
     return target.read_bytes()
-
-
-def write_atomically(target: Path, data: bytes) -> None:
-    """Write under a temporary name in the same folder, then rename: nobody ever sees half a file."""
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

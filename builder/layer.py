@@ -39,6 +39,11 @@ class Layer:
     6.0
     """
 
+    _calls: list[LayerCall]
+    _call_losses: list[Any]
+    _weights: list[Variable]
+    _arguments: dict[str, Any]
+    built: bool
     UNTRACKED: ClassVar[frozenset[str]] = frozenset({"_calls", "_call_losses", "_view", "_arguments", "_settled"})
 
     _settled: Settled | None
@@ -284,8 +289,10 @@ class Layer:
         return self._only_call("output").outputs
 
     def _only_call(self, what: str) -> LayerCall:
-        if len(self._calls) == 1:
-            return self._calls[0]
+        # a model built from the layer may itself be a part of others: the layer's call in its own model is meant
+        own = [call for call in self._calls if call.parent is None] if len(self._calls) > 1 else self._calls
+        if len(own) == 1:
+            return own[0]
         reason = (
             "it is not part of a model yet: call it on Input(...), or build the model that holds it"
             if not self._calls

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..exporters import training_info
+from ..exporters.limits import check_file
 from ..trainer.core.spec import TensorSpec
 from ..trainer.custom_objects import custom_object_scope
 from ..trainer.serialization import deserialize_object, plain_values
@@ -41,6 +42,7 @@ def load_model(
     """
     data = read_file(filepath, ENDINGS, "load_model")
     try:
+        check_file(data)
         proto = training_info.from_bytes(data)
         record = read_record(training_info.properties(proto))
         values = read_values(record, proto)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..trainer.core import tree
 from ..trainer.core.dims import Dim, contains_dim, names, solve, substitute
 from ..trainer.core.errors import ShapeError
@@ -29,6 +31,7 @@ class Plan:
         self.input_tensors: list[Tensor] = [x for x in tree.flatten(inputs) if x is not None]
         self.output_tensors: list[Tensor] = [x for x in tree.flatten(outputs) if x is not None]
         self.steps = find_steps(self.input_tensors, self.output_tensors)
+        refuse_frozen_weights(self.steps)
         self._programs = [_program(step) for step in self.steps]
         self._needs_sizes = any(isinstance(s, Node) and contains_dim(tuple(s.attributes.values())) for s in self.steps)
 
@@ -69,6 +72,28 @@ def find_steps(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> list[Step
         steps = _collect(inputs, outputs, opened)
         if len(opened) == before:
             return sorted(steps, key=lambda step: step.index)
+
+
+def refuse_frozen_weights(steps: Sequence[Step]) -> None:
+    """Raise `ValueError` for a constant that is a view of a weight: it would keep the weight's value of this moment.
+
+    Such is `ops.transpose(layer.kernel)` outside of any layer: eager, because nothing in it is symbolic.
+    """
+    views = [
+        (step, x) for step in steps if isinstance(step, Node) for x in step.inputs
+        if x is not None and x.array is not None and x.array.base is not None
+    ]  # fmt: skip
+    if not views:
+        return
+    weights = [v for step in steps if isinstance(step, LayerCall) for v in step.layer.variables]
+    for node, x in views:
+        owner = next((v for v in weights if np.shares_memory(v.array, x.array)), None)  # pyright: ignore[reportArgumentType]
+        if owner is not None:
+            raise ValueError(
+                f"{node.primitive.name}: an operand was computed from the weight '{owner.path}' outside of any layer, so it is a "
+                "constant that would not follow training. Compute it inside the call() of a layer, or pass the weight itself "
+                f"to an operation that also takes a symbolic tensor.\n  {node.source or ''}"
+            )
 
 
 def _calls_around(x: Tensor) -> list[LayerCall]:

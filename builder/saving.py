@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from ..exporters import training_info
+from ..exporters.files import write_atomically
 from ..trainer.core import tree
 from ..trainer.core.spec import TensorSpec
 from ..trainer.core.variable import Variable
 from ..trainer.serialization import serialize_object
 from ..version import __version__
 from .compile_config import compile_config, optimizer_state
-from .files import check_target, write_atomically
+from .files import check_target
 from .inference import model_proto
 from .sharing import writing
 from .stored_values import ValueStore
@@ -40,7 +41,7 @@ def save_model(
         raise ValueError("save: zipped is not supported; an .onnx file is one file")
     check_built(model, "save")
     record, initial = describe(model, include_optimizer)
-    proto = model_proto(model, metadata=summary_properties(model))
+    proto = model_proto(model, metadata=summary_properties(model), keep_weights=True)
     store = ValueStore(training_info.initializers(proto))
     for name, entry in record["values"].items():
         entry["at"] = store.place(initial[name], name)

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .files import check_target, read_file, write_atomically
+from ..exporters.files import write_atomically
+from .files import check_target, read_file
 from .weight_matching import assign_all, listed, match
 
 ENDINGS = (".safetensors", ".npz")

@@ -47,7 +47,7 @@ class ModelCheckpoint(Monitor):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Save every `save_freq` batches."""
-        if self.save_freq != "epoch":
+        if isinstance(self.save_freq, int):
             self.batches_seen += 1
             if self.batches_seen % self.save_freq == 0:
                 self._save(self.epoch, batch, logs)
@@ -74,7 +74,8 @@ class ModelCheckpoint(Monitor):
             return self.filepath.format(**names)
         except KeyError as error:
             raise KeyError(
-                f"ModelCheckpoint: the file name {self.filepath!r} asks for {error}, which is not in the logs: {sorted(names)}"
+                f"ModelCheckpoint: the file name {self.filepath!r} asks for {error}, which is not in the logs: "
+                f"{sorted(names)}"
             ) from None
 
 

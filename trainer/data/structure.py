@@ -29,9 +29,10 @@ def as_array(value: Any, what: str) -> Any:
     try:
         array = np.asarray(value)
     except ValueError as error:
-        raise ValueError(f"{what}: expected rows of one length, got {type(value).__name__} of rows that differ ({error})") from None
+        kind = type(value).__name__
+        raise ValueError(f"{what}: expected rows of one length, got {kind} of rows that differ ({error})") from None
     if array.dtype.kind in "USMmc":
-        raise TypeError(f"{what}: expected real numbers, got an array of dtype {array.dtype}; encode it as numbers first")
+        raise TypeError(f"{what}: expected real numbers, got an array of dtype {array.dtype}; encode it as numbers")
     if array.dtype.kind == "O":
         raise TypeError(
             f"{what}: expected arrays of numbers of one shape, got {type(value).__name__} that NumPy can only hold as "
@@ -103,7 +104,7 @@ def leading_sizes(structure: Any) -> list[tuple[str, int]]:
 
 
 def check_same_length(**parts: Any) -> int:
-    """The number of samples that all arrays share; raises `ValueError` naming those that differ, or when there are none."""
+    """The number of samples that all arrays share; raises `ValueError` naming those that differ, or for none."""
     sizes = [(f"{name}{label}", size) for name, part in parts.items() for label, size in leading_sizes(part)]
     if not sizes:
         raise ValueError("no data: x is None or empty")

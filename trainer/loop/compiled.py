@@ -152,7 +152,7 @@ def make_metric(entry: Any, target: Any, prediction: Any, loss: Any) -> Any:
         return resolved if isinstance(resolved, metric_functions.Metric) else metric_functions.MeanMetricWrapper(
             resolved, name=entry
         )
-    metric = metric_functions.get(entry)
+    metric: Any = metric_functions.get(entry)
     if isinstance(metric, metric_functions.Metric):
         if isinstance(entry, str):
             metric.name = entry  # as the user wrote it, so that the history has that key

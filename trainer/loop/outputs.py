@@ -43,14 +43,16 @@ def flatten_outputs(y_pred: Any, names: Sequence[str]) -> list[Any]:
 
 
 def match_targets(y: Any, y_pred: Any, names: Sequence[str], what: str = "y") -> list[Any]:
-    """Targets (or weights) in the order of the output names; raises `ValueError` naming what is missing or too many."""
+    """Targets (or weights) in the order of the output names; raises `ValueError` naming what does not fit."""
     count = len(names)
     if y is None:
         return [None] * count
     if isinstance(y, Mapping):
         unknown = [key for key in y if key not in names]
         if unknown:
-            raise ValueError(f"{what} has the key {unknown[0]!r}, which is no output of the model; outputs: {list(names)}")
+            raise ValueError(
+                f"{what} has the key {unknown[0]!r}, which is no output of the model; outputs: {list(names)}"
+            )
         return [y.get(name) for name in names]
     if count == 1:
         flat = tree.flatten(y)
@@ -59,7 +61,8 @@ def match_targets(y: Any, y_pred: Any, names: Sequence[str], what: str = "y") ->
         return flat
     if isinstance(y, (list, tuple)) and len(y) == count:
         ordered = list(y)
-        return [ordered[list(y_pred).index(n)] for n in names] if isinstance(y_pred, dict) and set(y_pred) == set(names) else ordered
+        by_key = isinstance(y_pred, dict) and set(y_pred) == set(names)
+        return [ordered[list(y_pred).index(n)] for n in names] if by_key else ordered
     raise ValueError(
         f"{what} has {len(y) if isinstance(y, (list, tuple)) else 1} array(s), the model has {count} outputs {list(names)}; "
         "give a list in that order, or a dictionary by output name"

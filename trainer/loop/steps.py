@@ -23,7 +23,9 @@ class Trainable(Protocol):
         """Predictions."""
         ...
 
-    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True) -> Any:
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
         """The scalar to minimise."""
         ...
 
@@ -72,5 +74,7 @@ def as_numbers(logs: dict[str, Any]) -> dict[str, float]:
 
     missing = [name for name, value in logs.items() if value is None]
     if missing:
-        raise TypeError(f"train_step and test_step return a dictionary of numbers by name, or a loss; {missing[0]!r} is None")
+        raise TypeError(
+            f"train_step and test_step return a dictionary of numbers by name, or a loss; {missing[0]!r} is None"
+        )
     return {name: tree.map_structure(number, value) for name, value in logs.items()}

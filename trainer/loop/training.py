@@ -16,7 +16,7 @@ from .steps import as_numbers
 
 
 class Batches:
-    """An endless view of a source in epochs of a fixed number of steps; raises `RuntimeError` when data runs out early."""
+    """A source in epochs of a fixed number of steps, or of one pass; raises `RuntimeError` when data runs out early."""
 
     def __init__(self, source: Any, steps: int | None, what: str) -> None:
         if steps is not None and (isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1):
@@ -31,8 +31,8 @@ class Batches:
         """Raise `ValueError` when an iterator without a number of steps shall serve several epochs."""
         if epochs > 1 and self.limit is None and not getattr(self.source, "restarts", True):
             raise ValueError(
-                f"an iterator gives its batches once and cannot serve {epochs} epochs: pass something that can be iterated "
-                f"again (a list, a dataset, a DataLoader), or {self.what} with an endless generator"
+                f"an iterator gives its batches once and cannot serve {epochs} epochs: pass something that can be "
+                f"iterated again (a list, a dataset, a DataLoader), or {self.what} with an endless generator"
             )
 
     def epoch(self) -> Iterator[Any]:
@@ -44,8 +44,8 @@ class Batches:
                 yield batch
             if count == 0:
                 raise RuntimeError(
-                    "the data yielded no batch in this epoch: an iterator gives its batches once. Pass something that can "
-                    "be iterated again (a list, a dataset, a DataLoader), or steps_per_epoch with an endless generator"
+                    "the data yielded no batch in this epoch: an iterator gives its batches once. Pass something that "
+                    "can be iterated again (a list, a dataset, a DataLoader), or steps_per_epoch with an endless generator"
                 )
             self.steps = count
             return
@@ -58,8 +58,8 @@ class Batches:
                 batch = next(self.running, None)
             if batch is None:
                 raise RuntimeError(
-                    f"the data ran out after {step} of {self.limit} steps of this epoch ({self.what}={self.limit}); the "
-                    "model keeps what it has learned so far. Give more batches, fewer steps, or an endless generator"
+                    f"the data ran out after {step} of {self.limit} steps of this epoch ({self.what}={self.limit}); "
+                    "the model keeps what it has learned so far. Give more batches, fewer steps, or an endless generator"
                 )
             yield batch
 
@@ -145,7 +145,9 @@ def check_frequency(frequency: Any) -> None:
     if isinstance(frequency, (list, tuple, set, range)):
         return
     if isinstance(frequency, bool) or not isinstance(frequency, (int, np.integer)) or frequency < 1:
-        raise ValueError(f"validation_freq must be a positive integer or a list of epochs counted from 1, got {frequency!r}")
+        raise ValueError(
+            f"validation_freq must be a positive integer or a list of epochs counted from 1, got {frequency!r}"
+        )
 
 
 def _due(frequency: Any, epoch: int) -> bool:
@@ -198,8 +200,9 @@ def evaluate(
     """Loss and metrics in inference mode; see `Model.evaluate`."""
     batches = Batches(make_source(x, y, sample_weight, batch_size), steps, "steps")
     listeners = CallbackList.of(
-        callbacks, add_history=False, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=1, steps=batches.steps
-    )
+        callbacks, add_history=False, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=1,
+        steps=batches.steps,
+    )  # fmt: skip
     with limited_threads():
         logs = evaluate_batches(model, batches, listeners)
     if return_dict:
@@ -220,8 +223,9 @@ def predict(
     """Predictions for all samples as arrays in the structure of the model's output; see `Model.predict`."""
     batches = Batches(make_source(x, batch_size=batch_size), steps, "steps")
     listeners = CallbackList.of(
-        callbacks, add_history=False, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=1, steps=batches.steps
-    )
+        callbacks, add_history=False, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=1,
+        steps=batches.steps,
+    )  # fmt: skip
     listeners.on_predict_begin()
     collected: list[Any] = []
     run = step or model.predict_step
