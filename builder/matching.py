@@ -41,7 +41,8 @@ def _flatten_like(plan: Plan, structure: Any, inputs: Any) -> list[Any]:
         return [inputs[name] for name in names]
     if isinstance(inputs, (list, tuple)):
         if isinstance(structure, dict) and len(inputs) == len(structure):
-            return [leaf for key in tree.sorted_keys(structure) for leaf in tree.flatten(inputs[list(structure).index(key)])]
+            places = list(structure)
+            return [x for key in tree.sorted_keys(structure) for x in tree.flatten(inputs[places.index(key)])]
         return tree.flatten(list(inputs))
     return [inputs]
 
@@ -54,7 +55,7 @@ def _describe(structure: Any) -> str:
 
 
 def match_one(x: Any, reference: Tensor) -> Any:
-    """One input brought to the expected dtype and, for a last axis of size 1, rank; raises `ShapeError` if it cannot fit."""
+    """One input brought to the expected dtype and, for a last axis of size 1, rank; `ShapeError` if it cannot."""
     if x is None:
         return None
     tensor = x if isinstance(x, Tensor) else ops.convert_to_tensor(x)
@@ -67,7 +68,8 @@ def match_one(x: Any, reference: Tensor) -> Any:
     fits = len(tensor.shape) == len(expected) and all(
         equal(a, b) is not False for a, b in zip(tensor.shape[1:], expected[1:], strict=True)
     )
-    fits = fits and (not expected or not isinstance(expected[0], int) or equal(tensor.shape[0], expected[0]) is not False)
+    has_fixed_batch = bool(expected) and isinstance(expected[0], int)
+    fits = fits and (not has_fixed_batch or equal(tensor.shape[0], expected[0]) is not False)
     if not fits:
         raise ShapeError(
             f"input '{reference.name}': expected shape {format_shape(expected)}, got {format_shape(shape)}"

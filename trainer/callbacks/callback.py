@@ -143,8 +143,9 @@ class CallbackList(Callback):
     """Several callbacks as one; hooks nobody overrides cost nothing."""
 
     def __init__(
-        self, callbacks: Any = None, add_history: bool = False, add_progbar: bool = False, model: Any = None, **params: Any
-    ) -> None:
+        self, callbacks: Any = None, add_history: bool = False, add_progbar: bool = False, model: Any = None,
+        **params: Any,
+    ) -> None:  # fmt: skip
         super().__init__()
         given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks] if callbacks is not None else []
         self.callbacks: list[Any] = list(given)

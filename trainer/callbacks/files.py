@@ -28,8 +28,8 @@ class ModelCheckpoint(Monitor):
         endings = (".safetensors", ".npz", ".weights.npz") if save_weights_only else (".onnx",)
         if not self.filepath.endswith(endings):
             raise ValueError(
-                f"ModelCheckpoint: {'weights' if save_weights_only else 'a model'} must be saved to a file that ends in "
-                f"{' or '.join(endings[:2])}, got {self.filepath!r}"
+                f"ModelCheckpoint: {'weights' if save_weights_only else 'a model'} must be saved to a file that ends "
+                f"in {' or '.join(endings[:2])}, got {self.filepath!r}"
             )
         if save_freq != "epoch" and (not isinstance(save_freq, int) or save_freq < 1):
             raise ValueError(f'ModelCheckpoint: save_freq must be "epoch" or a positive integer, got {save_freq!r}')

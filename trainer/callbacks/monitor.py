@@ -11,7 +11,9 @@ import numpy as np
 
 from .callback import Callback
 
-HIGHER_IS_BETTER = ("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "r2", "cosine", "top_k", "sensitivity", "specificity")
+HIGHER_IS_BETTER = (
+    "acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "r2", "cosine", "top_k", "sensitivity", "specificity",
+)  # fmt: skip
 
 
 class Monitor(Callback):
@@ -47,7 +49,7 @@ class Monitor(Callback):
 class EarlyStopping(Monitor):
     """Stops training when the watched value has not improved for `patience` epochs (Keras name: `EarlyStopping`).
 
-    `baseline` must be beaten; `restore_best_weights` puts the best epoch's weights back; `start_from_epoch` waits first.
+    `baseline` must be beaten; `restore_best_weights` puts the best epoch's weights back; `start_from_epoch` waits.
     """
 
     def __init__(
@@ -151,7 +153,8 @@ class TerminateOnNaN(Callback):
         """Look at the loss."""
         loss = (logs or {}).get("loss")
         if loss is not None and not math.isfinite(loss):
-            print(f"batch {batch}: the loss is {loss}; training stops (lower the learning rate, or check the data for NaN)")
+            advice = "lower the learning rate, or check the data for NaN"
+            print(f"batch {batch}: the loss is {loss}; training stops ({advice})")
             self.model.stop_training = True
 
 

@@ -29,8 +29,9 @@ class ArraySource:
     """
 
     def __init__(
-        self, x: Any, y: Any = None, sample_weight: Any = None, batch_size: int | None = None, shuffle: bool | str = False
-    ) -> None:
+        self, x: Any, y: Any = None, sample_weight: Any = None, batch_size: int | None = None,
+        shuffle: bool | str = False,
+    ) -> None:  # fmt: skip
         self.batch_size = 32 if batch_size is None else batch_size
         kind = self.batch_size
         if isinstance(kind, bool) or not isinstance(kind, (int, np.integer)) or kind < 1:
@@ -138,7 +139,8 @@ def _is_stream(x: Any) -> bool:
         return False
     if isinstance(x, Iterable) and not isinstance(x, (str, bytes)):
         return True
-    raise TypeError(f"data of type {type(x).__name__}: expected arrays, a dataset, a generator or an iterable of batches")
+    kind = type(x).__name__
+    raise TypeError(f"data of type {kind}: expected arrays, a dataset, a generator or an iterable of batches")
 
 
 def class_weighted(source: Any, class_weight: dict[int, float]) -> Any:
@@ -201,7 +203,7 @@ def train_validation_split(arrays: Any, validation_split: float) -> tuple[Any, A
     converted = tuple(arrays_of(part, "data") for part in arrays)
     samples = check_same_length(data=converted)
     at = int(samples * (1 - validation_split))
-    if at == 0 or at == samples:
+    if at in (0, samples):
         raise ValueError(f"validation_split={validation_split} of {samples} samples leaves one part without samples")
     return (
         tree.map_structure(lambda a: None if a is None else a[:at], converted),

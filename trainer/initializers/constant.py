@@ -70,7 +70,7 @@ class Identity(Initializer):
 class STFT(Initializer):
     """Real or imaginary part of windowed Fourier vectors, as a convolution kernel of shape (length, 1, frequencies).
 
-    `side` is "real" or "imag", `window` None, "hann" or "hamming" (or an array), `scaling` None, "density" or "spectrum".
+    `side` is "real" or "imag", `window` None, "hann", "hamming" or an array, `scaling` None, "density" or "spectrum".
     """
 
     def __init__(

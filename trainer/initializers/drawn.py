@@ -184,7 +184,7 @@ class LecunUniform(_Preset):
 
 @INITIALIZERS.register("OrthogonalInitializer")
 class Orthogonal(RandomInitializer):
-    """A matrix with orthonormal rows or columns, all axes but the last taken as one, times `gain` (Saxe et al., 2014)."""
+    """A matrix with orthonormal rows or columns, all axes but the last as one, times `gain` (Saxe et al., 2014)."""
 
     def __init__(self, gain: float = 1.0, seed: Any = None) -> None:
         super().__init__(seed)
@@ -192,7 +192,9 @@ class Orthogonal(RandomInitializer):
 
     def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
         if len(shape) < 2:
-            raise ShapeError(f"Orthogonal initializer: expected at least two axes, got shape {format_shape(tuple(shape))}")
+            raise ShapeError(
+                f"Orthogonal initializer: expected at least two axes, got shape {format_shape(tuple(shape))}"
+            )
         rows, columns = math.prod(shape[:-1]), shape[-1]
         flat = (max(rows, columns), min(rows, columns))
         q, r = np.linalg.qr(np.asarray(random.normal(flat, dtype="float64", seed=self.seed)))

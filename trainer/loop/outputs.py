@@ -64,8 +64,8 @@ def match_targets(y: Any, y_pred: Any, names: Sequence[str], what: str = "y") ->
         by_key = isinstance(y_pred, dict) and set(y_pred) == set(names)
         return [ordered[list(y_pred).index(n)] for n in names] if by_key else ordered
     raise ValueError(
-        f"{what} has {len(y) if isinstance(y, (list, tuple)) else 1} array(s), the model has {count} outputs {list(names)}; "
-        "give a list in that order, or a dictionary by output name"
+        f"{what} has {len(y) if isinstance(y, (list, tuple)) else 1} array(s), the model has {count} outputs "
+        f"{list(names)}; give a list in that order, or a dictionary by output name"
     )
 
 

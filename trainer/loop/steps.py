@@ -77,4 +77,7 @@ def as_numbers(logs: dict[str, Any]) -> dict[str, float]:
         raise TypeError(
             f"train_step and test_step return a dictionary of numbers by name, or a loss; {missing[0]!r} is None"
         )
-    return {name: tree.map_structure(number, value) for name, value in logs.items()}
+    flat: dict[str, Any] = {}
+    for name, value in logs.items():  # a group of metrics, such as all those of compile(), has names of its own
+        flat.update(value if isinstance(value, dict) else {name: value})
+    return {name: tree.map_structure(number, value) for name, value in flat.items()}

@@ -45,7 +45,7 @@ class Batches:
             if count == 0:
                 raise RuntimeError(
                     "the data yielded no batch in this epoch: an iterator gives its batches once. Pass something that "
-                    "can be iterated again (a list, a dataset, a DataLoader), or steps_per_epoch with an endless generator"
+                    "can be iterated again (a list, a dataset, a DataLoader), or steps with an endless generator"
                 )
             self.steps = count
             return
@@ -59,7 +59,7 @@ class Batches:
             if batch is None:
                 raise RuntimeError(
                     f"the data ran out after {step} of {self.limit} steps of this epoch ({self.what}={self.limit}); "
-                    "the model keeps what it has learned so far. Give more batches, fewer steps, or an endless generator"
+                    "the model keeps what it has learned so far. Give more batches, fewer steps or an endless generator"
                 )
             yield batch
 
