@@ -51,6 +51,13 @@ def transformer(k):
     return k.Model(tokens, k.layers.Dense(3)(k.layers.GlobalAveragePooling1D()(x)))
 
 
+def attention(k):
+    inputs = k.Input((7, 8))
+    x = k.layers.LayerNormalization()(k.layers.Add()([inputs, k.layers.MultiHeadAttention(2, 4)(inputs, inputs)]))
+    x = k.layers.Add()([x, k.layers.Dense(8)(k.layers.Dense(16, activation="gelu")(x))])
+    return k.Model(inputs, k.layers.Dense(3)(k.layers.GlobalAveragePooling1D()(x)))
+
+
 def data(shape, sparse):
     r = np.random.default_rng(3)
     if shape == (9,):
@@ -75,6 +82,7 @@ CASES = [
     ),
     ("lstm-rmsprop", lstm, SPARSE_LOGITS, ("RMSprop", {"learning_rate": 0.01}), (7, 5)),
     ("transformer-adam", transformer, SPARSE_LOGITS, ("Adam", {"learning_rate": 0.005, "global_clipnorm": 1.0}), (9,)),
+    ("attention-sgd", attention, SPARSE_LOGITS, ("SGD", {"learning_rate": 0.1, "momentum": 0.9}), (7, 8)),
 ]
 
 
