@@ -177,7 +177,8 @@ class GradientTape:
         total = product(target.shape)
         if not isinstance(total, int):
             raise ShapeError(
-                f"GradientTape.jacobian: the target's shape {format_shape(target.shape)} must be known; fix its sizes, or use "
+                f"GradientTape.jacobian: the target's shape {format_shape(target.shape)} must be known; fix its "
+                f"sizes, or use "
                 "gradient() of a sum"
             )
         was_persistent, self.persistent = self.persistent, True
@@ -249,7 +250,9 @@ def _total(parts: list[Tensor], source: Any, unconnected: str) -> Tensor | None:
     return total
 
 
-def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def value_and_grad(
+    function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """A function that returns the scalar value and its gradient with respect to the chosen arguments.
 
     >>> import sardonyx as sx

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 import sardonyx as sx
 from sardonyx.exporters.convert import to_onnx
 from sardonyx.exporters.runtime import session

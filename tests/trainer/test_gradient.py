@@ -156,7 +156,7 @@ def test_value_and_grad_with_auxiliary_results_and_several_arguments():
 
 
 def test_gradients_trace_into_a_graph():
-    graph = sx.trace(lambda x: sx.grad(lambda t: ops.sum(ops.exp(t) * t))(x), sx.TensorSpec(("batch",)))
+    graph = sx.trace(sx.grad(lambda t: ops.sum(ops.exp(t) * t)), sx.TensorSpec(("batch",)))
     x = np.array([0.0, 1.0], np.float32)
     np.testing.assert_allclose(graph.run(x), np.exp(x) * (1 + x), rtol=1e-6)
 
@@ -172,7 +172,7 @@ def test_memory_is_given_back_as_the_walk_proceeds():
 
 
 @pytest.mark.parametrize(
-    "action,error,message",
+    ("action", "error", "message"),
     [
         (lambda t: t.watch("x"), TypeError, "expected tensors or variables, got str"),
         (lambda t: t.gradient(sx.Variable(1.0), 3.0), TypeError, "sources are tensors or variables, got float"),

@@ -38,6 +38,7 @@ __all__ = [
     "evaluate_tree",
     "fold",
     "fresh",
+    "is_fresh",
     "is_static",
     "maximum",
     "minimum",
@@ -56,6 +57,7 @@ class _Names:
 
     def __init__(self) -> None:
         self.used: dict[str, Dim] = {}
+        self.fresh: set[str] = set()
         self.numbers = count(1)
 
 
@@ -87,12 +89,19 @@ def fresh(prefix: str = "size") -> Dim:
     check_name(prefix)
     while (name := f"{prefix}_{next(_names.numbers)}") in _names.used:
         pass
+    _names.fresh.add(name)
     return dim(name)
+
+
+def is_fresh(size: Size) -> bool:
+    """Whether a size is one that `fresh` handed out, not one that a user named."""
+    return str(size) in _names.fresh
 
 
 def reset_fresh_names() -> None:
     """Makes `fresh` count from 1 again. Sizes from before may then meet new ones of the same name."""
     _names.used.clear()
+    _names.fresh.clear()
     _names.numbers = count(1)
 
 

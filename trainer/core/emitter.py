@@ -45,7 +45,9 @@ class Emitter(Protocol):
 
     opset: int
 
-    def __call__(self, operator: str, *inputs: Value | None, spec: TensorSpec | None = None, **attributes: Any) -> Value:
+    def __call__(
+        self, operator: str, *inputs: Value | None, spec: TensorSpec | None = None, **attributes: Any
+    ) -> Value:
         """One operator with one output."""
         ...
 

@@ -96,7 +96,9 @@ class Graph:
     Nodes are found from the outputs and assigned values; what neither needs is not part of the graph.
     """
 
-    def __init__(self, inputs: Sequence[Tensor], outputs: Any, assigns: Mapping[Variable, Tensor] | None = None) -> None:
+    def __init__(
+        self, inputs: Sequence[Tensor], outputs: Any, assigns: Mapping[Variable, Tensor] | None = None
+    ) -> None:
         self.inputs = list(inputs)
         self.outputs = outputs
         self.assigns = dict(assigns or {})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .dims import Shape
-from .dtypes import as_dtype, dtype_name
+from .dtypes import dtype_name
 from .errors import SymbolicValueError, format_shape, user_line
 from .operators import FUNCTIONS, Operators
 from .spec import TensorSpec

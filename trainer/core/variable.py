@@ -108,7 +108,7 @@ class Variable(Operators):
         """Replace the value (same shape); inside a trace, record the assignment as an effect of the graph."""
         if isinstance(value, Variable):
             value = value.read()
-        if isinstance(value, Tensor) and value.array is None or state.traces:
+        if (isinstance(value, Tensor) and value.array is None) or state.traces:
             return self._assign_symbolic(value)
         array = np.asarray(value.array if isinstance(value, Tensor) else value)
         self._check_shape(array.shape)
@@ -151,7 +151,8 @@ class Variable(Operators):
     def _check_shape(self, shape: tuple[Any, ...]) -> None:
         if tuple(shape) != self.shape:
             raise ShapeError(
-                f"variable '{self.path}': expected a value of shape {format_shape(self.shape)}, got {format_shape(shape)}"
+                f"variable '{self.path}': expected a value of shape {format_shape(self.shape)}, got "
+                f"{format_shape(shape)}"
             )
 
     def __len__(self) -> int:
@@ -191,7 +192,8 @@ def _initial_value(initializer: Any, shape: Sequence[int] | None, dtype: Any) ->
         array = np.array(made.array if isinstance(made, Tensor) else made, dtype=kind)
         if array.shape != tuple(shape):
             raise ShapeError(
-                f"Variable: the initializer made shape {format_shape(array.shape)}, expected {format_shape(tuple(shape))}"
+                f"Variable: the initializer made shape {format_shape(array.shape)}, expected "
+                f"{format_shape(tuple(shape))}"
             )
         return array
     array = np.array(initializer)

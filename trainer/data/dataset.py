@@ -59,7 +59,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
         raise ValueError(f"to_categorical: labels must be whole numbers, got dtype {labels.dtype}")
     labels = labels.astype(np.int64)
     count = num_classes or (int(labels.max()) + 1 if labels.size else 0)
-    if labels.size and not (0 <= labels.min() and labels.max() < count):
+    if labels.size and not (labels.min() >= 0 and labels.max() < count):
         raise ValueError(f"to_categorical: labels must lie in 0 to {count - 1}, got {labels.min()} to {labels.max()}")
     return (labels[..., None] == np.arange(count)).astype(np.float32)
 
@@ -118,7 +118,8 @@ def timeseries_windows(
     span = (sequence_length - 1) * sampling_rate + 1
     if sequence_length < 1 or span > len(array):
         raise ValueError(
-            f"timeseries_windows: sequence_length={sequence_length} with sampling_rate={sampling_rate} spans {span} steps, "
+            f"timeseries_windows: sequence_length={sequence_length} with sampling_rate={sampling_rate} spans {span} "
+            f"steps, "
             f"the data has {len(array)}"
         )
     starts = np.arange(0, len(array) - span + 1, sequence_stride)

@@ -80,7 +80,13 @@ def as_loss(entry: Any) -> loss_functions.Loss | None:
 
 
 class CompiledMetrics:
-    """Metrics of all outputs, unweighted and weighted."""
+    """Metrics of all outputs, unweighted and weighted.
+
+    Stands for all of them, as one metric, where a `train_step` of one's own updates `model.metrics` before they are
+    known.
+    """
+
+    name = "compile_metrics"
 
     def __init__(self, metrics: Given, weighted_metrics: Given, loss: Given) -> None:
         self.given = (metrics, weighted_metrics)
@@ -126,6 +132,8 @@ class CompiledMetrics:
 
     def update_state(self, y: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch."""
+        if not self.built:
+            self.build(names_of_outputs(y_pred, None), y, y_pred)
         if not self.entries:
             return
         targets, predictions = match_targets(y, y_pred, self.names), flatten_outputs(y_pred, self.names)
@@ -134,6 +142,15 @@ class CompiledMetrics:
         for i, weighted, _, metric in self.entries:
             if targets[i] is not None:
                 metric.update_state(targets[i], predictions[i], **({"sample_weight": weights[i]} if weighted else {}))
+
+    def reset_state(self) -> None:
+        """Start anew."""
+        for metric in self.metrics:
+            metric.reset_state()
+
+    def result(self) -> dict[str, Any]:
+        """`results` under the name that all metrics have."""
+        return self.results()
 
     def results(self) -> dict[str, Any]:
         """Present values by name."""

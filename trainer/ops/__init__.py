@@ -5,6 +5,7 @@ from .activation import *
 from .arithmetic import *
 from .arrange import *
 from .attention import *
+from .axes import *
 from .bitwise import *
 from .broadcast import *
 from .comparison import *
@@ -47,7 +48,6 @@ from .scatter import *
 from .segment import *
 from .selection import *
 from .sequence import *
-from .axes import *
 from .softmax import *
 from .sorting import *
 from .sparse_activation import *

@@ -13,6 +13,7 @@ from ..core.errors import ShapeError, format_shape
 from ..core.primitive import Primitive, Residuals
 from ..core.tensor import Tensor
 from .arithmetic import absolute, add, multiply, negative, square, subtract
+from .axes import axis_of
 from .blocks import in_blocks
 from .convert import apply_float, convert_to_tensor, to_float
 from .elementwise import erf, exp
@@ -21,7 +22,6 @@ from .join import split
 from .lowering import float32_operator, like
 from .power import sqrt
 from .rules import infer_float
-from .axes import axis_of
 from .trigonometry import tanh
 
 __all__ = [

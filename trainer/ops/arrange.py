@@ -14,12 +14,12 @@ from ..core.errors import ShapeError, format_shape
 from ..core.primitive import Primitive, unsupported_lowering
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
+from .axes import Axes, axes_of, axis_of, transpose
 from .broadcast import as_sizes, reshape, sum_axes
 from .convert import convert_to_tensor
 from .gather import take_primitive
 from .join import concatenate_primitive
 from .rules import infer_same
-from .axes import Axes, axes_of, axis_of, transpose
 from .slicing import WHOLE, index_primitive
 
 __all__ = ["copy", "flip", "fliplr", "flipud", "repeat", "roll", "rot90", "tile", "view"]

@@ -17,6 +17,7 @@ from ..core.state import state
 from ..core.tensor import Tensor
 from .arithmetic import absolute, add, divide
 from .arrange import repeat
+from .axes import expand_dims, transpose
 from .broadcast import reshape
 from .comparison import greater_equal, logical_and
 from .convert import cast, promote_all
@@ -24,7 +25,6 @@ from .linalg import matmul
 from .rules import broadcast_shapes
 from .selection import where
 from .sequence import arange
-from .axes import expand_dims, transpose
 from .softmax import softmax
 
 __all__ = ["dot_product_attention"]

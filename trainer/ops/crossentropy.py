@@ -14,6 +14,7 @@ from ..core.spec import TensorSpec, normalize_axis
 from ..core.tensor import Tensor
 from .activation import sigmoid
 from .arithmetic import add, divide, multiply, negative, subtract
+from .axes import moveaxis
 from .broadcast import reshape, sum_axes
 from .comparison import greater_equal, less, logical_and
 from .convert import cast, convert_to_tensor, to_float
@@ -26,7 +27,6 @@ from .crossentropy_primitives import (
 )
 from .elementwise import log
 from .selection import clip
-from .axes import moveaxis
 
 __all__ = ["binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy"]
 

@@ -14,11 +14,11 @@ from ..core.primitive import Primitive
 from ..core.spec import TensorSpec, same_shape
 from ..core.tensor import Tensor
 from .arithmetic import multiply, negative, subtract
+from .axes import expand_dims
 from .broadcast import sum_axes
 from .comparison import equal
 from .convert import cast
 from .sequence import arange
-from .axes import expand_dims
 from .softmax import log_softmax, softmax
 
 __all__: list[str] = []

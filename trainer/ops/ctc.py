@@ -8,6 +8,7 @@ from ..core.dims import equal as same_size
 from ..core.errors import ShapeError, format_shape
 from ..core.tensor import Tensor
 from .arithmetic import add, multiply, negative, subtract
+from .axes import expand_dims, transpose
 from .broadcast import broadcast_to, reshape
 from .comparison import equal, less, logical_or, not_equal
 from .control import scan
@@ -21,7 +22,6 @@ from .linalg import matmul
 from .reduce import argmax, max, sum
 from .selection import where
 from .sequence import arange
-from .axes import expand_dims, transpose
 from .softmax import log_softmax
 from .sorting import argsort
 

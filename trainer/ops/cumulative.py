@@ -11,13 +11,13 @@ from ..core.primitive import Primitive
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
 from .arithmetic import divide, multiply
+from .axes import axis_of
 from .broadcast import reshape
 from .comparison import equal, isnan
 from .convert import as_number, cast, convert_to_tensor
 from .lowering import INT32, INT64, boolean, emit_reduce, in_dtypes
 from .rules import infer_same
 from .selection import gate, where
-from .axes import axis_of
 
 __all__ = ["cumprod", "cumsum", "nancumprod", "nancumsum"]
 

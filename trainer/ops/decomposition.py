@@ -14,6 +14,7 @@ from ..core.primitive import Primitive, unsupported_lowering
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
 from .arithmetic import add, multiply, negative, subtract
+from .axes import expand_dims, squeeze
 from .broadcast import sum_axes
 from .convert import promote, to_float
 from .create import eye, tri
@@ -22,7 +23,6 @@ from .elementwise import log
 from .linalg import matmul_primitive as product
 from .linalg import swap_last
 from .rules import broadcast_shapes
-from .axes import expand_dims, squeeze
 
 __all__ = [
     "cholesky", "cholesky_inverse", "det", "inv", "logdet", "slogdet", "solve", "solve_triangular",

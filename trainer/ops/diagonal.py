@@ -13,13 +13,13 @@ from ..core.primitive import Primitive
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
 from .arithmetic import add, multiply
+from .axes import axis_of, expand_dims, moveaxis
 from .broadcast import reshape, sum_axes
 from .convert import convert_to_tensor, stack_primitive
 from .create import eye
 from .gather import gather_nd_primitive
 from .pad import pad_zeros
 from .sequence import arange
-from .axes import axis_of, expand_dims, moveaxis
 from .slicing import WHOLE, index_primitive
 
 __all__ = ["diag", "diagflat", "diagonal", "trace", "tril", "triu"]

@@ -13,9 +13,9 @@ from ..core.errors import DtypeError, ShapeError
 from ..core.primitive import Primitive
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
+from .axes import axis_of
 from .convert import cast, convert_to_tensor
 from .reduce import max as max_over
-from .axes import axis_of
 
 __all__ = ["multi_hot", "one_hot"]
 

@@ -12,13 +12,13 @@ from ..core.primitive import Primitive, unsupported_lowering
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
 from .arithmetic import add, divide, multiply, negative, subtract
+from .axes import expand_dims, squeeze
 from .convert import convert_to_tensor, promote, to_float
 from .create import eye
 from .decomposition import check_matrix, guarded, solve_primitive
 from .diagonal import tril
 from .linalg import matmul_primitive as product
 from .linalg import swap_last
-from .axes import expand_dims, squeeze
 
 __all__ = ["eig", "eigh", "lstsq", "matrix_rank", "pinv", "qr", "svd"]
 

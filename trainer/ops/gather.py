@@ -14,11 +14,11 @@ from ..core.primitive import Primitive
 from ..core.spec import TensorSpec, same_shape
 from ..core.tensor import Tensor
 from . import accumulate
+from .axes import axis_of, expand_dims, transpose
 from .broadcast import broadcast_to, reshape
 from .convert import convert_to_tensor
 from .elements import gather_elements
 from .rules import broadcast_shapes
-from .axes import axis_of, expand_dims, transpose
 
 __all__ = ["take", "take_along_axis"]
 

@@ -10,12 +10,12 @@ from ..core.dims import Dim, Size
 from ..core.dtypes import as_dtype
 from ..core.errors import DtypeError, ShapeError, SymbolicValueError, format_shape
 from ..core.tensor import Tensor
+from .axes import moveaxis
 from .broadcast import broadcast_to
 from .convert import cast, convert_to_tensor, stack_primitive
 from .gather import gather_nd_primitive, take_primitive
 from .masking import compress, nonzero_positions
 from .rules import broadcast_shapes
-from .axes import moveaxis
 from .slicing import WHOLE, Items, index_primitive, symbolic_bound
 
 __all__ = ["get_item"]

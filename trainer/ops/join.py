@@ -14,9 +14,9 @@ from ..core.errors import DtypeError, ShapeError, format_shape
 from ..core.primitive import Primitive
 from ..core.spec import TensorSpec, same_shape
 from ..core.tensor import Tensor
+from .axes import axis_of, expand_dims
 from .broadcast import reshape
 from .convert import convert_to_tensor, promote_all, stack_primitive, unstack_primitive
-from .axes import axis_of, expand_dims
 
 __all__ = [
     "append", "array_split", "concatenate", "dsplit", "dstack", "hsplit", "hstack", "split", "stack", "unstack",

@@ -12,10 +12,10 @@ from ..core.errors import DtypeError, ShapeError, format_shape
 from ..core.primitive import Primitive
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
+from .axes import expand_dims, squeeze, transpose_primitive
 from .broadcast import reshape, sum_axes
 from .convert import promote
 from .rules import broadcast_shapes
-from .axes import expand_dims, squeeze, transpose_primitive
 
 __all__ = ["matmul"]
 

@@ -14,6 +14,7 @@ from ..core.primitive import Primitive
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
 from .arithmetic import absolute, multiply
+from .axes import axes_of, expand_dims, moveaxis
 from .broadcast import expand_reduced, infer_reduced, sum_axes
 from .comparison import not_equal
 from .convert import cast, to_float
@@ -23,7 +24,6 @@ from .lowering import emit_reduce
 from .power import power
 from .reduce import max as max_over
 from .reduce import min as min_over
-from .axes import axes_of, expand_dims, moveaxis
 
 __all__ = ["norm"]
 

@@ -11,13 +11,13 @@ from ..core.dims import equal, product
 from ..core.errors import ShapeError, format_shape
 from ..core.spec import normalize_axes, normalize_axis
 from ..core.tensor import Tensor
+from .axes import transpose
 from .broadcast import reshape
 from .channel_normalization import batch_normalization_primitive, batch_normalization_training_primitive
 from .convert import convert_to_tensor, to_float
 from .create import ones, zeros
 from .group_normalization import group_normalization_primitive
 from .sample_normalization import layer_normalization_primitive, rms_normalization_primitive
-from .axes import transpose
 
 __all__ = ["batch_normalization", "layer_normalization", "rms_normalization"]
 

@@ -10,12 +10,12 @@ from ..core.dims import product
 from ..core.errors import ShapeError, format_shape
 from ..core.tensor import Tensor
 from .arithmetic import divide
+from .axes import transpose
 from .broadcast import reshape, sum_axes
 from .convert import cast, convert_to_tensor, to_float
 from .join import concatenate
 from .linalg import matmul
 from .pooling_primitives import average_pool_primitive, max_pool_primitive
-from .axes import transpose
 from .windows import check_image_rank, per_axis, standard_data_format, standard_padding
 
 __all__ = ["adaptive_average_pool", "adaptive_max_pool", "average_pool", "max_pool"]

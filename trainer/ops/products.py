@@ -9,12 +9,12 @@ from typing import Any
 from ..core.errors import ShapeError, format_shape
 from ..core.tensor import Tensor
 from .arithmetic import multiply, subtract
+from .axes import axes_of, axis_of, moveaxis
 from .broadcast import reshape
 from .convert import promote
 from .einsum import einsum_primitive
 from .join import stack
 from .linalg import matmul_primitive
-from .axes import axes_of, axis_of, moveaxis
 from .slicing import WHOLE, index_primitive
 
 __all__ = ["cross", "dot", "inner", "kron", "outer", "tensordot", "vdot"]

@@ -8,9 +8,9 @@ from typing import Any
 from ..core.dims import Shape, Size, equal, product
 from ..core.errors import ShapeError, format_shape
 from ..core.tensor import Tensor
+from .axes import transpose
 from .broadcast import reshape
 from .convert import convert_to_tensor
-from .axes import transpose
 
 __all__ = ["rearrange"]
 

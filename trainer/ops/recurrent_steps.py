@@ -12,6 +12,7 @@ from ..core.emitter import Emitter, Value
 from ..core.graph import Graph
 from ..core.tensor import Tensor
 from .activation import sigmoid
+from .axes import expand_dims, transpose
 from .bodies import placeholders, trace_body
 from .broadcast import reshape
 from .control import scan
@@ -21,7 +22,6 @@ from .join import concatenate, split, stack
 from .linalg import matmul
 from .rectifier import relu
 from .reduce import sum
-from .axes import expand_dims, transpose
 from .trigonometry import tanh
 
 __all__: list[str] = []

@@ -35,7 +35,8 @@ def _broadcast_axis(first: Any, second: Any, axis: int, shapes: tuple[Shape, ...
         if isinstance(error, UndecidableSize):
             raise ShapeError(f"shapes {all_shapes}, axis {axis}: {error}") from None
         raise ShapeError(
-            f"shapes {all_shapes} do not broadcast: axis {axis} has sizes {first} and {second}; expected equal sizes, or 1"
+            f"shapes {all_shapes} do not broadcast: axis {axis} has sizes {first} and {second}; expected equal "
+            f"sizes, or 1"
         ) from None
 
 

@@ -10,11 +10,11 @@ from ..core.dims import Shape
 from ..core.errors import DtypeError, ShapeError, SymbolicValueError, format_shape
 from ..core.spec import same_shape
 from ..core.tensor import Tensor
+from .axes import expand_dims
 from .convert import convert_to_tensor
 from .create import full
 from .gather import scatter_add_primitive
 from .scatter import scatter_update_primitive
-from .axes import expand_dims
 
 __all__ = ["segment_max", "segment_min", "segment_prod", "segment_sum"]
 

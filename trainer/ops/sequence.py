@@ -15,12 +15,12 @@ from ..core.primitive import Primitive
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
 from .arithmetic import add, multiply, subtract
+from .axes import axis_of, expand_dims, moveaxis
 from .broadcast import broadcast_to, reshape
 from .comparison import less
 from .convert import cast, convert_to_tensor, promote_all
 from .elementwise import exp, log
 from .power import power
-from .axes import axis_of, expand_dims, moveaxis
 
 __all__ = ["arange", "geomspace", "linspace", "logspace", "meshgrid"]
 

@@ -12,13 +12,13 @@ from ..core.errors import ShapeError, format_shape
 from ..core.primitive import Primitive
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
+from .axes import axis_of, expand_dims
 from .broadcast import reshape
 from .comparison import greater, less
 from .convert import cast, convert_to_tensor, promote
 from .elements import gather_elements, scatter_elements
 from .lowering import INT32, INT64, boolean, emit_reduce, in_dtypes
 from .reduce import sum as reduce_sum
-from .axes import axis_of, expand_dims
 
 __all__ = ["argpartition", "argsort", "digitize", "in_top_k", "searchsorted", "sort", "top_k"]
 

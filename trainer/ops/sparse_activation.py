@@ -6,6 +6,7 @@ from typing import Any
 
 from ..core.tensor import Tensor
 from .arithmetic import add, divide, multiply, negative, subtract
+from .axes import axis_of
 from .broadcast import sum_axes
 from .comparison import greater
 from .convert import cast, convert_to_tensor, to_float
@@ -15,7 +16,6 @@ from .passing import stop_gradient
 from .rectifier import relu
 from .reduce import sum
 from .selection import gate
-from .axes import axis_of
 from .sorting import sort_primitive
 
 __all__ = ["sparsemax"]

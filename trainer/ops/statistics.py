@@ -10,6 +10,7 @@ from ..core.dims import product
 from ..core.errors import ShapeError, format_shape
 from ..core.tensor import Tensor
 from .arithmetic import add, divide, multiply, square, subtract
+from .axes import transpose
 from .broadcast import broadcast_to, reshape
 from .comparison import not_equal
 from .convert import cast, convert_to_tensor, promote, size_value, to_float
@@ -22,7 +23,6 @@ from .reduce import min as smallest
 from .reduce import sum as total
 from .rounding import ceil, floor, round
 from .selection import maximum
-from .axes import transpose
 from .sorting import sort_primitive
 
 __all__ = [

@@ -85,7 +85,7 @@ class Optimizer:
         if isinstance(value, dict):
             value = deserialize_schedule(value)
         self._rate: Any = value
-        if isinstance(value, LearningRateSchedule) or callable(value) and not isinstance(value, Tensor | Variable):
+        if isinstance(value, LearningRateSchedule) or (callable(value) and not isinstance(value, Tensor | Variable)):
             return
         number = float(value)
         if not np.isfinite(number) or number < 0:
@@ -129,7 +129,12 @@ class Optimizer:
         return list(self._variables)
 
     def add_variable(
-        self, shape: Sequence[int], initializer: str = "zeros", dtype: Any = None, name: str | None = None, **kwargs: Any
+        self,
+        shape: Sequence[int],
+        initializer: str = "zeros",
+        dtype: Any = None,
+        name: str | None = None,
+        **kwargs: Any,
     ) -> Variable:
         """A state variable of zeros or ones."""
         value = np.zeros(shape) if initializer == "zeros" else np.ones(shape)
@@ -147,7 +152,9 @@ class Optimizer:
         state.path = f"{self.name}/{reference_variable.path}/{state.name}"
         return state
 
-    def add_optimizer_variables(self, trainable_variables: list[Variable], name: Any, initializer: Any = "zeros") -> Any:
+    def add_optimizer_variables(
+        self, trainable_variables: list[Variable], name: Any, initializer: Any = "zeros"
+    ) -> Any:
         """One state variable for each variable (or, for several names, a list for each name)."""
         if isinstance(name, str):
             return [self.add_variable_from_reference(v, name, initializer) for v in trainable_variables]
@@ -195,13 +202,15 @@ class Optimizer:
         unknown = [v.path for v in variables if v not in self._places]
         if unknown:
             raise ValueError(
-                f"{kind}: the variable '{unknown[0]}' is new since the optimizer was built; use a new optimizer, or build it "
+                f"{kind}: the variable '{unknown[0]}' is new since the optimizer was built; use a new optimizer, or "
+                f"build it "
                 "with all variables first: optimizer.build(variables)"
             )
         pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
         if not pairs:
             raise ValueError(
-                f"{kind}: no gradient for any variable ({', '.join(v.path for v in variables[:5])}); does the loss depend on "
+                f"{kind}: no gradient for any variable ({', '.join(v.path for v in variables[:5])}); does the loss "
+                f"depend on "
                 "them, and was it computed while the tape was open?"
             )
         if self.loss_scale_factor:
@@ -328,7 +337,7 @@ class Optimizer:
             "name", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "ema_momentum",
             "ema_overwrite_frequency", "loss_scale_factor", "gradient_accumulation_steps",
         )  # fmt: skip
-        return {"learning_rate": rate, **{n: getattr(self, n) for n in names}, **{n: getattr(self, n) for n in self.settings}}
+        return {"learning_rate": rate, **{n: getattr(self, n) for n in (*names, *self.settings)}}
 
     settings: tuple[str, ...] = ()
     """Names of the constructor arguments that a subclass adds; an attribute each."""

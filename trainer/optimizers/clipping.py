@@ -18,7 +18,9 @@ def check(kind: str, clipnorm: Any, clipvalue: Any, global_clipnorm: Any) -> Non
             raise ValueError(f"{kind}: {name} must be positive, got {value}")
 
 
-def clip(gradients: list[Any], clipnorm: float | None, clipvalue: float | None, global_clipnorm: float | None) -> list[Any]:
+def clip(
+    gradients: list[Any], clipnorm: float | None, clipvalue: float | None, global_clipnorm: float | None
+) -> list[Any]:
     """The gradients, clipped in the one way that is asked for."""
     if clipnorm:
         return [_to_norm(g, clipnorm) for g in gradients]

@@ -13,7 +13,7 @@ from .kernels import Update, descend, descend_with_momentum, descend_with_nester
 
 @OPTIMIZERS.register()
 class SGD(Optimizer):
-    """`v = momentum * v - rate * g; w = w + v`; Nesterov's form adds `momentum * v - rate * g` (Sutskever et al., 2013).
+    """`v = momentum * v - rate * g; w += v`; Nesterov's form adds `momentum * v - rate * g` (Sutskever et al., 2013).
 
     >>> import sardonyx as sx
     >>> w = sx.Variable(1.0)
@@ -25,8 +25,9 @@ class SGD(Optimizer):
     settings = ("momentum", "nesterov")
 
     def __init__(
-        self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, weight_decay: float | None = None,
-        clipnorm: float | None = None, clipvalue: float | None = None, global_clipnorm: float | None = None,
+        self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False,
+        weight_decay: float | None = None, clipnorm: float | None = None, clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
         use_ema: bool = False, ema_momentum: float = 0.99, ema_overwrite_frequency: int | None = None,
         loss_scale_factor: float | None = None, gradient_accumulation_steps: int | None = None, name: str | None = None,
         **kwargs: Any,

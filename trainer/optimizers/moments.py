@@ -131,7 +131,8 @@ class AdamW(Adam):
         if weight_decay is None:
             raise ValueError("AdamW: weight_decay is missing; without one, use Adam")
         super().__init__(
-            learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
+            learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay, clipnorm, clipvalue, global_clipnorm,
+            use_ema,
             ema_momentum, ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name, **kwargs,
         )  # fmt: skip
 
@@ -156,7 +157,7 @@ class Adamax(MomentOptimizer):
 
 @OPTIMIZERS.register()
 class Nadam(MomentOptimizer):
-    """Adam with Nesterov's momentum (Dozat, 2015), the momentum warmed up by the schedule `1 - 0.5 * 0.96 ** t`, as in Keras."""
+    """Adam with Nesterov's momentum (Dozat, 2015), warmed up by the factor `1 - 0.5 * 0.96 ** t`, as in Keras."""
 
     def build(self, variables: list[Variable]) -> None:
         """Make the moments and the product of momentum factors."""

@@ -98,7 +98,8 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant") -> None:
         if len(boundaries) != len(values) - 1:
             raise ValueError(
-                f"{name}: one value more than boundaries is needed, got {len(boundaries)} boundaries and {len(values)} values"
+                f"{name}: one value more than boundaries is needed, got {len(boundaries)} boundaries and "
+                f"{len(values)} values"
             )
         self.boundaries = list(boundaries)
         self.values = list(values)

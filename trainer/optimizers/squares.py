@@ -86,7 +86,7 @@ class Adadelta(Optimizer):
 
 @OPTIMIZERS.register()
 class RMSprop(Optimizer):
-    """Rates divided by the root of a running mean of squared gradients (Hinton, 2012); `centered` subtracts the mean."""
+    """Rates divided by the root of a running mean of squares (Hinton, 2012); `centered` subtracts the mean first."""
 
     settings = ("rho", "momentum", "epsilon", "centered")
 

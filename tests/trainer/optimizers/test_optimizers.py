@@ -41,7 +41,7 @@ def gradients(step):
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize("name,options", CONFIGURATIONS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "options"), CONFIGURATIONS, ids=str)
 def test_seven_steps_equal_keras(name, options):
     keras = pytest.importorskip("keras")
     ours, theirs = getattr(optimizers, name)(**options), getattr(keras.optimizers, name)(**options)
@@ -58,7 +58,7 @@ def test_seven_steps_equal_keras(name, options):
         np.testing.assert_allclose(a.numpy(), np.asarray(b), rtol=2e-6, atol=2e-6)
 
 
-@pytest.mark.parametrize("name,options", CONFIGURATIONS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "options"), CONFIGURATIONS, ids=str)
 def test_configuration_and_state_come_back(name, options):
     first = getattr(optimizers, name)(**options)
     own = [sx.Variable(value) for value in starts()]
@@ -142,8 +142,20 @@ def test_an_update_inside_a_trace_is_an_effect_of_the_graph():
     assert int(adam.iterations) == 4
 
 
+def _second_variable():
+    sgd = optimizers.SGD()
+    sgd.apply([1.0], [sx.Variable(1.0)])
+    sgd.apply([1.0], [sx.Variable(1.0)])
+
+
+def _late_exclusion():
+    sgd = optimizers.SGD()
+    sgd.build([sx.Variable(1.0)])
+    sgd.exclude_from_weight_decay(var_names=["bias"])
+
+
 @pytest.mark.parametrize(
-    "action,error,message",
+    ("action", "error", "message"),
     [
         (lambda: optimizers.get("adma"), ValueError, "did you mean .*'adam'"),
         (lambda: optimizers.get(None), ValueError, "optimizer is None"),
@@ -159,24 +171,12 @@ def test_an_update_inside_a_trace_is_an_effect_of_the_graph():
         (lambda: optimizers.SGD(gradient_accumulation_steps=1), ValueError, "must be an integer of 2 or more, got 1"),
         (lambda: optimizers.SGD().apply([1.0], []), ValueError, "got 1 gradients for 0 variables"),
         (lambda: optimizers.SGD().apply([None], [sx.Variable(1.0)]), ValueError, "no gradient for any variable"),
-        (lambda: _second_variable(), ValueError, "is new since the optimizer was built"),
+        (_second_variable, ValueError, "is new since the optimizer was built"),
         (lambda: optimizers.SGD().load_own_variables({}), ValueError, "expected 2 state arrays, got 0"),
-        (lambda: _late_exclusion(), ValueError, "must be called before the first update"),
+        (_late_exclusion, ValueError, "must be called before the first update"),
         (lambda: optimizers.Optimizer(0.1).apply([1.0], [sx.Variable(1.0)]), NotImplementedError, "update_step"),
     ],
 )
 def test_messages(action, error, message):
     with pytest.raises(error, match=message):
         action()
-
-
-def _second_variable():
-    sgd = optimizers.SGD()
-    sgd.apply([1.0], [sx.Variable(1.0)])
-    sgd.apply([1.0], [sx.Variable(1.0)])
-
-
-def _late_exclusion():
-    sgd = optimizers.SGD()
-    sgd.build([sx.Variable(1.0)])
-    sgd.exclude_from_weight_decay(var_names=["bias"])

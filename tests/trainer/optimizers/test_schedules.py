@@ -22,7 +22,7 @@ CONFIGURATIONS = [
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize("name,arguments,options", CONFIGURATIONS)
+@pytest.mark.parametrize(("name", "arguments", "options"), CONFIGURATIONS)
 def test_rates_equal_keras(name, arguments, options):
     keras = pytest.importorskip("keras")
     ours = getattr(schedules, name)(*arguments, **options)
@@ -31,7 +31,7 @@ def test_rates_equal_keras(name, arguments, options):
         np.testing.assert_allclose(float(ours(step)), float(theirs(step)), rtol=2e-5, atol=1e-8, err_msg=str(step))
 
 
-@pytest.mark.parametrize("name,arguments,options", CONFIGURATIONS)
+@pytest.mark.parametrize(("name", "arguments", "options"), CONFIGURATIONS)
 def test_configuration_comes_back(name, arguments, options):
     first = getattr(schedules, name)(*arguments, **options)
     second = schedules.deserialize(schedules.serialize(first))
@@ -47,7 +47,7 @@ def test_an_optimizer_keeps_its_schedule():
 
 
 @pytest.mark.parametrize(
-    "action,message",
+    ("action", "message"),
     [
         (lambda: schedules.ExponentialDecay(0.1, 0, 0.5), "decay_steps must be positive, got 0"),
         (lambda: schedules.PiecewiseConstantDecay([1], [1.0]), "one value more than boundaries"),
