@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -44,17 +45,20 @@ class InferenceSession:
         self.model = model
         self.device = device
         self.providers = providers
-        self.versions: tuple[Any, ...] = ()
+        self.versions: list[int] = []
+        self.sources: list[Any] = []
         self.running: Any = None
         self.specs: list[Any] = []
 
     def refresh(self) -> None:
         """Make the session anew if any weight, or the structure, has changed."""
-        versions = (id(self.model.plan), *[(id(v), v.version) for v in self.model.variables])
-        if versions != self.versions:
+        variables = self.model.variables
+        # the objects themselves are kept: the number that `id` gives is handed out again when one is gone
+        sources, versions = [self.model.plan, *variables], [v.version for v in variables]
+        if versions != self.versions or not all(map(operator.is_, sources, self.sources)):
             self.running = session(model_proto(self.model).SerializeToString(), self.providers, device=self.device)
             self.specs = [x.spec for x in self.model.plan.input_tensors]
-            self.versions = versions
+            self.sources, self.versions = sources, versions
 
     def __call__(self, values: list[Any]) -> Any:
         """Outputs, in the model's structure, for inputs in the order of the model's inputs."""

@@ -29,7 +29,8 @@ class Layer:
     """State (weights) and a computation (`call`) from tensors to tensors.
 
     Subclasses write `__init__` (configuration), `build(input_shape)` (weights, made with `add_weight`, once the
-    input's shape is known) and `call(inputs)`. Sub-layers and variables are found in attributes, lists and dictionaries.
+    input's shape is known) and `call(inputs)`. Sub-layers and variables are found in attributes, lists and
+    dictionaries.
 
     >>> import sardonyx as sx
     >>> class Double(sx.layers.Layer):
@@ -73,7 +74,8 @@ class Layer:
             self._input_shape_argument = kwargs.pop("input_shape")
         if kwargs:
             raise ValueError(
-                f"{type(self).__name__}: unknown argument{'s' if len(kwargs) > 1 else ''} {', '.join(map(repr, kwargs))}"
+                f"{type(self).__name__}: unknown argument{'s' if len(kwargs) > 1 else ''} "
+                f"{', '.join(map(repr, kwargs))}"
             )
         if name is not None and (not isinstance(name, str) or "/" in name or not name):
             raise ValueError(f"{type(self).__name__}: a layer's name is a text without '/', got {name!r}")
@@ -235,7 +237,12 @@ class Layer:
         raise NotImplementedError(f"layer '{self.name}': class {type(self).__name__} does not define call()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return call_layer(self, args, kwargs)
+        try:
+            return call_layer(self, args, kwargs)
+        except AttributeError:
+            if "autocast" in vars(self):
+                raise
+            raise RuntimeError(f"{type(self).__name__}: call super().__init__() first in its __init__()") from None
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """The mask of the output, from that of the input; the same by default."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from ..trainer.core import tree
-from ..trainer.core.dims import Dim
-from ..trainer.core.errors import format_shape
+from ..trainer.core.dims import Dim, is_fresh
 from ..trainer.core.spec import TensorSpec, as_shape
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import Trace, symbolic_input
 from ..trainer.core.variable import Variable
 from .call import CallContext, LayerCall, contexts
 from .input import InputLayer
-from .layer import Layer, is_shape, map_shapes
+from .layer import Layer, map_shapes
 from .matching import match_inputs
 from .model_files import ModelFiles
 from .model_training import ModelTraining
@@ -35,7 +34,9 @@ class Model(ModelFiles, ModelTraining, Layer):
     10
     """
 
-    UNTRACKED: ClassVar[frozenset[str]] = Layer.UNTRACKED | {"_plan", "_training", "_sessions", "_signature", "_input_layers"}
+    UNTRACKED: ClassVar[frozenset[str]] = Layer.UNTRACKED | {
+        "_plan", "_training", "_sessions", "_signature", "_input_layers",
+    }  # fmt: skip
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and _is_functional_call(args, kwargs):
@@ -98,7 +99,7 @@ class Model(ModelFiles, ModelTraining, Layer):
             finally:
                 contexts.stack.pop()
         outputs = tree.map_structure(lambda x: x.read() if isinstance(x, Variable) else x, outputs)
-        tensors = [x for x in [*tree.flatten(args), *tree.flatten(kwargs)] if isinstance(x, Tensor)]
+        tensors = [x for value in (*args, *kwargs.values()) for x in tree.flatten(value) if isinstance(x, Tensor)]
         inputs = args[0] if len(args) == 1 and not kwargs else tensors
         return Plan(inputs, outputs)
 
@@ -113,14 +114,15 @@ class Model(ModelFiles, ModelTraining, Layer):
             return [tree.map_structure(lambda x: None if x is None else x.spec, self._plan.inputs)], {}
         if self._signature is None:
             raise ValueError(
-                f"model '{self.name}' ({type(self).__name__}) does not know the shapes of its inputs yet: call it once on "
+                f"model '{self.name}' ({type(self).__name__}) does not know the shapes of its inputs yet: call it "
+                f"once on "
                 "data, call build(input_shape), or trace(sx.TensorSpec((None, ...)))"
             )
         return self._signature
 
     def trace(self, *specs: Any, **keyword_specs: Any) -> Model:
-        """Fix the arguments of `call` as specs (with the batch), build the weights and find the graph; returns the model."""
-        self._signature = (list(specs), dict(keyword_specs))
+        """Fix the arguments of `call` as specs (with the batch), build the weights, find the graph; gives the model."""
+        self._signature = (_share_batch(list(specs)), _share_batch(dict(keyword_specs)))
         self._view = None
         self.built = True
         self._view = self._trace_plan(self._signature)
@@ -139,9 +141,9 @@ class Model(ModelFiles, ModelTraining, Layer):
         return TensorSpec(as_shape(tuple(sizes)), self.compute_dtype)
 
     def build_from_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        """Remember the specs of a first call: the batch free, other sizes as seen. True when nothing is left to build."""
+        """Remember the specs of a first call: the batch free, other sizes as seen. True when all is built by it."""
         self._signature = (
-            tree.map_structure(_spec_of, [a for a in args]),
+            tree.map_structure(_spec_of, list(args)),
             {k: tree.map_structure(_spec_of, v) for k, v in kwargs.items() if k not in ("training", "mask")},
         )
         self._view = None
@@ -269,6 +271,16 @@ def _placeholders(argument: Any, name: str) -> Any:
     return tree.pack_sequence_as(argument, leaves)
 
 
+def _share_batch(specs: Any) -> Any:
+    """Specs of which the first axes left open are one size, the batch."""
+    return tree.map_structure(
+        lambda x: TensorSpec(("batch", *x.shape[1:]), x.dtype, x.name)
+        if isinstance(x, TensorSpec) and x.shape and is_fresh(x.shape[0])
+        else x,
+        specs,
+    )
+
+
 def _spec_of(x: Any) -> Any:
     if not hasattr(x, "shape") or not hasattr(x, "dtype"):
         return x
@@ -300,13 +312,14 @@ def find_layer(model: Model, name: str) -> Layer:
     """The layer of a name or path below a model."""
     import difflib
 
-    children: Sequence[Layer] = model.layers
+    children: Sequence[Layer] = [*model._input_layers, *model.child_layers()]
     by_name = {layer.name: layer for layer in children}
     if name in by_name:
         return by_name[name]
     current: Any = model
     for part in name.split("/"):
-        found = {x.name: x for x in (current.layers if isinstance(current, Model) else current.child_layers())}
+        inputs = current._input_layers if isinstance(current, Model) else []
+        found = {x.name: x for x in (*inputs, *current.child_layers())}
         if part not in found:
             close = difflib.get_close_matches(part, found, 3)
             hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""

@@ -32,6 +32,7 @@ class Plan:
         self.output_tensors: list[Tensor] = [x for x in tree.flatten(outputs) if x is not None]
         self.steps = find_steps(self.input_tensors, self.output_tensors)
         refuse_frozen_weights(self.steps)
+        refuse_names_used_twice(self.steps)
         self._programs = [_program(step) for step in self.steps]
         self._needs_sizes = any(isinstance(s, Node) and contains_dim(tuple(s.attributes.values())) for s in self.steps)
 
@@ -74,6 +75,18 @@ def find_steps(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> list[Step
             return sorted(steps, key=lambda step: step.index)
 
 
+def refuse_names_used_twice(steps: Sequence[Step]) -> None:
+    """Raise `ValueError` for two layers of one name side by side: `get_layer`, files and ONNX nodes go by names."""
+    known: dict[str, Any] = {}
+    for layer in [step.layer for step in steps if isinstance(step, LayerCall) and step.parent is None]:
+        other = known.setdefault(layer.name, layer)
+        if other is not layer:
+            raise ValueError(
+                f"two layers of the model are named '{layer.name}' ({type(other).__name__} and "
+                f"{type(layer).__name__}); give each a name of its own, or call one twice to share weights"
+            )
+
+
 def refuse_frozen_weights(steps: Sequence[Step]) -> None:
     """Raise `ValueError` for a constant that is a view of a weight: it would keep the weight's value of this moment.
 
@@ -90,8 +103,10 @@ def refuse_frozen_weights(steps: Sequence[Step]) -> None:
         owner = next((v for v in weights if np.shares_memory(v.array, x.array)), None)  # pyright: ignore[reportArgumentType]
         if owner is not None:
             raise ValueError(
-                f"{node.primitive.name}: an operand was computed from the weight '{owner.path}' outside of any layer, so it is a "
-                "constant that would not follow training. Compute it inside the call() of a layer, or pass the weight itself "
+                f"{node.primitive.name}: an operand was computed from the weight '{owner.path}' outside of any "
+                f"layer, so it is a "
+                "constant that would not follow training. Compute it inside the call() of a layer, or pass the "
+                "weight itself "
                 f"to an operation that also takes a symbolic tensor.\n  {node.source or ''}"
             )
 
@@ -211,7 +226,8 @@ def substitute_tree(value: Any, sizes: Mapping[str, Any]) -> Any:
 def bind(inputs: Sequence[Tensor], values: Sequence[Any]) -> dict[str, Any]:
     """Sizes of the moment for the names in the inputs' shapes: numbers, or symbolic sizes while tracing."""
     sizes: dict[str, Any] = {}
-    pairs = [(s, a) for x, v in zip(inputs, values, strict=True) if v is not None for s, a in zip(x.shape, v.shape, strict=True)]
+    given = [(x, v) for x, v in zip(inputs, values, strict=True) if v is not None]
+    pairs = [pair for x, v in given for pair in zip(x.shape, v.shape, strict=True)]
     for size, actual in sorted(pairs, key=lambda pair: len(str(pair[0]))):
         if isinstance(size, Dim) and isinstance(actual, int):
             solve(size, actual, sizes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..trainer.core.spec import TensorSpec
@@ -54,7 +54,22 @@ class Sequential(Model):
                 self._input_layers = [InputLayer(shape=layer._input_shape_argument)]
             self._stack.append(layer)
         if rebuild:
+            self._rebuild_or(lambda: self._take_back(layer))
+
+    def _rebuild_or(self, undo: Callable[[], None]) -> None:
+        """Rebuild; where the layers do not fit, the model stays as it was."""
+        try:
             self._rebuild()
+        except Exception:
+            undo()
+            self._rebuild()
+            raise
+
+    def _take_back(self, layer: Layer) -> None:
+        if isinstance(layer, InputLayer):
+            self._input_layers = []
+        else:
+            self._stack.remove(layer)
 
     def pop(self, rebuild: bool = True) -> Layer:
         """Take the top layer off and return it."""
@@ -110,6 +125,11 @@ class Sequential(Model):
     def child_layers(self) -> list[Layer]:
         """The layers of the stack."""
         return list(self._stack)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers of the stack, without the input, so that `layers[0]` is the first that computes."""
+        return self.child_layers()
 
     def get_config(self) -> dict[str, Any]:
         """Name and layers, as JSON-able values."""

@@ -6,10 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...trainer import ops
-from ...trainer.core.dims import equal
+from ...trainer.core.dims import Dim, equal
 from ...trainer.core.errors import ShapeError, format_shape
 from ..layer import Layer
 from .registry import LAYERS
+
+
+def _promise(a: Any, b: Any) -> str:
+    """What to do where two computed sizes are equal only for some inputs, as after pooling and upsampling."""
+    if not isinstance(a, Dim) and not isinstance(b, Dim):
+        return ""
+    return '. Sizes that are equal only for some inputs need a promise: Input(("4*h", "4*w", 3)) takes multiples of 4'
 
 
 class Merge(Layer):
@@ -44,12 +51,10 @@ class Merge(Layer):
         return self.merge(aligned)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        """Where all inputs with a mask are valid."""
-        masks = [m for m in previous_mask or [] if m is not None]
-        result = masks[0] if masks else None
-        for mask in masks[1:]:
-            result = ops.logical_and(result, mask)
-        return result
+        """Where any input is valid; none unless all inputs have a mask."""
+        if not previous_mask or any(mask is None for mask in previous_mask):
+            return None
+        return fold(ops.logical_or, previous_mask)
 
 
 def fold(function: Any, inputs: Sequence[Any]) -> Any:
@@ -153,7 +158,7 @@ class Concatenate(Merge):
                 if axis != self.axis % len(first) and equal(a, b) is not True:
                     raise ShapeError(
                         f"inputs 0 and {i} differ on axis {axis}: {format_shape(first)} and {format_shape(x.shape)}; "
-                        f"only axis {self.axis}, along which they are concatenated, may differ"
+                        f"only axis {self.axis}, along which they are concatenated, may differ{_promise(a, b)}"
                     )
         return ops.concatenate(tensors, axis=self.axis)
 

@@ -82,8 +82,8 @@ def masked(*steps):
 @pytest.mark.parametrize(
     ("layer", "inputs", "expected"),
     [
-        (sx.layers.Add, lambda: [masked(1, 0, 1), masked(1, 1, 0)], [[True, False, False]]),
-        (sx.layers.Add, lambda: [masked(1, 0), np.ones((1, 2, 1))], [[True, False]]),
+        (sx.layers.Add, lambda: [masked(1, 0, 1), masked(1, 1, 0)], [[True, True, True]]),
+        (sx.layers.Add, lambda: [masked(1, 0), np.ones((1, 2, 1))], None),
         (sx.layers.Add, lambda: [np.ones((1, 2, 1))] * 2, None),
         (lambda: sx.layers.Concatenate(axis=1), lambda: [masked(1, 0), masked(0, 1)], [[True, False, False, True]]),
         (lambda: sx.layers.Concatenate(axis=1), lambda: [masked(1, 0), np.ones((1, 1, 1))], [[True, False, True]]),
