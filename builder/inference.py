@@ -55,7 +55,8 @@ class InferenceSession:
         variables = self.model.variables
         # the objects themselves are kept: the number that `id` gives is handed out again when one is gone
         sources, versions = [self.model.plan, *variables], [v.version for v in variables]
-        if versions != self.versions or not all(map(operator.is_, sources, self.sources)):
+        same = len(sources) == len(self.sources) and all(map(operator.is_, sources, self.sources))
+        if not same or versions != self.versions:
             self.running = session(model_proto(self.model).SerializeToString(), self.providers, device=self.device)
             self.specs = [x.spec for x in self.model.plan.input_tensors]
             self.sources, self.versions = sources, versions
