@@ -46,6 +46,16 @@ class InputLayer(Layer):
         return inputs
 
     @property
+    def input(self) -> Any:
+        """The symbolic tensor."""
+        return self.tensor
+
+    @property
+    def output(self) -> Any:
+        """The symbolic tensor, so that a model's layers can all be asked for their outputs."""
+        return self.tensor
+
+    @property
     def batch_shape(self) -> tuple[Any, ...]:
         """Sizes with the batch; None where any size is allowed."""
         return tuple(None if isinstance(size, Dim) else size for size in self.tensor_spec.shape)

@@ -294,7 +294,10 @@ def locate(error: Exception, layer: Layer, args: tuple[Any, ...], kwargs: dict[s
     received = ", ".join(describe_received(x) for x in tensors_of(args, kwargs)[:6])
     line = user_line(2)
     where = f"\n  called at {line}" if line else ""
-    located = type(error)(f"layer '{path}' ({type(layer).__name__}): {error}\n  received: {received or 'no tensor'}{where}")
+    text = str(error).replace(f"\n  at {line}", "")  # said once where the operation and the call are on one line
+    located = type(error)(
+        f"layer '{path}' ({type(layer).__name__}): {text}\n  received: {received or 'no tensor'}{where}"
+    )
     located.located = True  # type: ignore[attr-defined]
     located.__cause__ = error.__cause__
     return located.with_traceback(error.__traceback__)

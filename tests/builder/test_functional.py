@@ -199,7 +199,9 @@ def test_every_tensor_can_be_an_output():
 
 def test_disconnected_graphs():
     a, b = pair()
-    with pytest.raises(ShapeError, match="depend on <Tensor .*name='b'>, which is not among the inputs.*given inputs: 'a'"):
+    with pytest.raises(
+        ShapeError, match="depend on <Tensor .*name='b'>, which is not among the inputs.*given inputs: 'a'"
+    ):
         sx.Model(a, a + b)
 
 
@@ -253,7 +255,9 @@ def test_keys_that_no_input_has_are_ignored():
 
 def test_layers_that_are_not_there():
     model = chain()
-    with pytest.raises(ValueError, match=r"model 'chain' has no layer 'tow'; did you mean 'two'\? It has: x, one, two, three"):
+    with pytest.raises(
+        ValueError, match=r"model 'chain' has no layer 'tow'; did you mean 'two'\? It has: x, one, two, three"
+    ):
         model.get_layer("tow")
     with pytest.raises(ValueError, match="has 4 layers; there is no layer 9"):
         model.get_layer(index=9)

@@ -116,7 +116,12 @@ def test_errors(case: str):
 
 def test_what_is_not_known_is_said():
     model = sx.Sequential([L.Dense(1)], name="mine")
-    for ask in (lambda: model.input, lambda: model.output_shape, lambda: model.input_names, lambda: model.export("x.onnx")):
+    for ask in (
+        lambda: model.input,
+        lambda: model.output_shape,
+        lambda: model.input_names,
+        lambda: model.export("x.onnx"),
+    ):
         with pytest.raises(ValueError, match="mine"):
             ask()
 

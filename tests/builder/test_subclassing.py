@@ -70,7 +70,9 @@ def test_paths_are_the_same_however_it_starts(case: str):
 def test_questions_before_the_start():
     model = Net(name="net")
     for ask in (lambda: model.input, lambda: model.output, lambda: model.plan, lambda: model.output_names):
-        with pytest.raises(ValueError, match=r"model 'net' \(Net\) does not know the shapes of its inputs yet: call it once"):
+        with pytest.raises(
+            ValueError, match=r"model 'net' \(Net\) does not know the shapes of its inputs yet: call it once"
+        ):
             ask()
     assert model.weights == [] and not model.built
 

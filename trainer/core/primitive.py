@@ -135,7 +135,7 @@ def apply_symbolic(primitive: Primitive, inputs: Sequence[Any], attributes: Mapp
     try:
         inferred = primitive.infer(*specs, **attributes)
     except (ShapeError, DtypeError) as error:
-        raise with_operation(error, primitive, specs) from None
+        raise at_user_line(with_operation(error, primitive, specs)) from None
     many = type(inferred) is tuple
     node = Node(primitive, tuple(tensors), dict(attributes), inferred if many else (inferred,), user_line(2))
     node.outputs = tuple(Tensor(None, Symbol(spec, node, i)) for i, spec in enumerate(node.specs))
@@ -156,6 +156,12 @@ def with_operation(error: Exception, primitive: Primitive, specs: Sequence[Tenso
     """The same error, its message opened with the operation's name."""
     text = str(error)
     return error if text.startswith(f"{primitive.name}:") else type(error)(f"{primitive.name}: {text}")
+
+
+def at_user_line(error: Exception) -> Exception:
+    """The same error, closed with the user's line that applied the operation."""
+    line = user_line(2)
+    return error if line is None else type(error)(f"{error}\n  at {line}")
 
 
 def _explain(primitive: Primitive, inputs: Sequence[Any], attributes: Mapping[str, Any], error: Exception) -> Any:
