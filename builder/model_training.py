@@ -77,8 +77,18 @@ class ModelTraining:
         if self._compiled_loss is not None:
             found += self._compiled_loss.trackers
         if self._compiled_metrics is not None:
-            found += self._compiled_metrics.metrics
-        return list({id(m): m for m in [*found, *owned(self, Metric)]}.values())
+            found += self._metrics_to_update(self._compiled_metrics)
+        return list({id(m): m for m in [*found, *self._metrics_held()]}.values())
+
+    def _metrics_to_update(self, compiled: CompiledMetrics) -> list[Any]:
+        """The metrics of `compile`; for a step of one's own, before a batch has shown which they are, all as one."""
+        own_step = type(self).train_step is not ModelTraining.train_step
+        return [compiled] if own_step and not compiled.built and any(compiled.given) else compiled.metrics
+
+    def _metrics_held(self) -> list[Any]:
+        """Metrics in attributes, without those passed to `compile`."""
+        given = [] if self._compiled_metrics is None else tree.flatten(self._compiled_metrics.given)
+        return [m for m in owned(self, Metric) if all(m is not other for other in given)]
 
     def _loss_is_custom(self) -> bool:
         return type(self).train_step is not ModelTraining.train_step and self._compiled_loss is None

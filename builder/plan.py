@@ -18,8 +18,17 @@ from ..trainer.core.graph import Node
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.variable import Variable
 from .call import LayerCall
+from .plan_order import order_by_depth
 
 Step = LayerCall | Node
+
+
+def _step_sources(step: Step) -> list[Tensor]:
+    return step.input_tensors() if isinstance(step, LayerCall) else [x for x in step.inputs if x is not None]
+
+
+def _step_results(step: Step) -> list[Tensor]:
+    return step.output_tensors() if isinstance(step, LayerCall) else list(step.outputs)
 
 
 class Plan:
@@ -41,8 +50,9 @@ class Plan:
         return [step for step in self.steps if isinstance(step, LayerCall)]
 
     def layers(self) -> list[Any]:
-        """Layers in order of first use."""
-        return list({id(call.layer): call.layer for call in self.layer_calls()}.values())
+        """Layers by depth, as in Keras, so that weights come in the order in which a Keras model has them."""
+        ordered = order_by_depth(self.steps, self.output_tensors, _step_sources, _step_results)
+        return list({id(s.layer): s.layer for s in ordered if isinstance(s, LayerCall)}.values())
 
     def variables(self) -> list[Variable]:
         """Variables read by operations outside of layers."""

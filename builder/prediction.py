@@ -40,7 +40,12 @@ def prediction_step(model: Any, runtime: str, device: str, providers: list[str] 
                 model._sessions["warned"] = True
                 warnings.warn(f"model '{model.name}' predicts on NumPy: {error}", stacklevel=2)
             return own_step(data)
-        return running([v.array if isinstance(v, Tensor) else v for v in match_inputs(model.plan, x, None)])
+        values = [v.array if isinstance(v, Tensor) else v for v in match_inputs(model.plan, x, None)]
+        try:
+            return running(values)
+        except Exception:
+            own_step(data)  # where NumPy refuses the values too, its error names the layer and what it expects
+            raise
 
     return step
 

@@ -247,7 +247,14 @@ class Embedding(Layer):
         """The rows; indices are converted to int32."""
         indices = ops.convert_to_tensor(inputs)
         indices = indices if indices.dtype.kind in "iu" else ops.cast(indices, "int32")
-        rows = ops.take(self.embeddings, indices, axis=0)
+        try:
+            rows = ops.take(self.embeddings, indices, axis=0)
+        except IndexError as error:
+            raise IndexError(
+                f"layer '{self.name}' (Embedding): expected indices from 0 to {self.input_dim - 1} "
+                f"(input_dim={self.input_dim}); "
+                f"{error}. Make input_dim the largest index + 1"
+            ) from None
         if not self.lora_rank:
             return rows
         thin = ops.take(self.lora_embeddings_a, indices, axis=0)

@@ -122,7 +122,7 @@ def test_layers_shared_by_two_models_stay_one():
     model = shared_across_models()
     twin = model_from_json(model.to_json())
     assert len(twin.weights) == len(model.weights) == 2
-    assert twin.get_layer("inner").layers[1] is twin.layers[2]
+    assert twin.get_layer("inner").layers[0] is twin.layers[2]
 
 
 def test_sequential_without_input_is_read_without_weights():

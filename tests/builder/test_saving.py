@@ -96,7 +96,7 @@ def test_weights_are_not_stored_twice(tmp_path: Path):
 
 def test_frozen_weights_and_decay_exceptions_are_kept(tmp_path: Path):
     model = Sequential([L.Input((3,)), L.Dense(4, name="first"), L.Dense(4, name="second")])
-    model.layers[1].trainable = False
+    model.layers[0].trainable = False
     model.get_layer("second").bias.trainable = False
     optimizer = sx.optimizers.AdamW(0.1, weight_decay=0.5)
     optimizer.exclude_from_weight_decay([model.get_layer("second").kernel], ["gamma"])

@@ -86,7 +86,7 @@ def test_what_a_table_shows(
 
 def test_totals_count_the_optimizer_and_what_is_frozen():
     model = Sequential([L.Input((1000,)), L.Dense(1000), L.Dense(2)])
-    model.layers[1].trainable = False
+    model.layers[0].trainable = False
     model.compile("adam", "mse")
     model.fit(np.ones((2, 1000)), np.ones((2, 2)), verbose=0)
     shown = text(model)
