@@ -21,20 +21,20 @@ def line_of(function: Callable[..., Any]) -> str:
 # fmt: off
 VALUES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "if": (lambda x: 1 if x[0, 0] > 0 else 2, "ops.cond"),
-    "bool": (lambda x: bool(x), "ops.cond"),
+    "bool": (lambda x: bool(x[0, 0]), "ops.cond"),
     "and": (lambda x: x > 0 and x < 1, "ops."),
     "not": (lambda x: not x, "ops."),
     "int": (lambda x: int(x[0, 0]), "ops."),
     "float": (lambda x: float(x[0, 0]), "ops."),
     "complex": (lambda x: complex(x[0, 0]), "ops."),
     "index": (lambda x: [1, 2][x[0, 0]], "ops."),
-    "iteration": (lambda x: [row for row in x], "ops."),  # noqa: C416
-    "unpacking": (lambda x: (lambda a, b: a)(*x), "ops."),
-    "numpy": (lambda x: np.asarray(x), "ops."),
+    "iteration": (lambda x: [row + 1 for row in x], "ops."),
+    "unpacking": (lambda x: max(*x), "ops."),
+    "numpy": (lambda x: np.asarray(x, np.float32), "ops."),
     "numpy function": (lambda x: np.concatenate([x]), "ops."),
     "value": (lambda x: x.numpy(), "ops."),
     "item": (lambda x: x[0, 0].item(), "ops."),
-    "length": (lambda x: len(x), "ops.shape"),
+    "length": (lambda x: len(x) + 1, "ops.shape"),
 }
 # fmt: on
 
@@ -72,16 +72,31 @@ def warm(layer: Any, *shape: int) -> Any:
 # fmt: off
 SHAPES: dict[str, tuple[Callable[[], Any], str, str]] = {
     "rank": (lambda: L.Conv2D(2, 3, name="conv")(x(4)), "layer 'conv' (Conv2D)", "expected rank 4"),
-    "features": (lambda: warm(L.Dense(2, name="d"), 1, 4)(x(5)), "layer 'd' (Dense)", "expected size 4 on axis -1, got shape (batch, 5)"),
-    "kernel too large": (lambda: L.Conv2D(2, 9, name="c")(x(4, 4, 1)), "layer 'c' (Conv2D)", "received: (batch, 4, 4, 1)"),
+    "features": (
+        lambda: warm(L.Dense(2, name="d"), 1, 4)(x(5)),
+        "layer 'd' (Dense)", "expected size 4 on axis -1, got shape (batch, 5)",
+    ),
+    "kernel too large": (
+        lambda: L.Conv2D(2, 9, name="c")(x(4, 4, 1)),
+        "layer 'c' (Conv2D)", "received: (batch, 4, 4, 1)",
+    ),
     "addends": (lambda: L.Add(name="sum")([x(3), x(4)]), "layer 'sum' (Add)", "(batch, 3)"),
-    "joined": (lambda: L.Concatenate(axis=1, name="j")([x(3, 2), x(3, 5)]), "layer 'j' (Concatenate)", "differ on axis 2"),
+    "joined": (
+        lambda: L.Concatenate(axis=1, name="j")([x(3, 2), x(3, 5)]),
+        "layer 'j' (Concatenate)", "differ on axis 2",
+    ),
     "unknown features": (lambda: L.Dense(2, name="d")(x(None)), "layer 'd' (Dense)", "Input("),
     "reshape": (lambda: L.Reshape((5,), name="r")(x(4)), "layer 'r' (Reshape)", "5"),
     "op": (lambda: sx.ops.matmul(x(3), x(4)), "matmul", "(batch, 3)"),
     "operator": (lambda: x(3) + x(4), "add", "(batch, 4)"),
-    "nested": (lambda: sx.Sequential([L.Conv1D(1, 3, name="deep")], name="outer")(x(4)), "layer 'outer/deep' (Conv1D)", "rank 3"),
-    "inputs": (lambda: sx.Model(a := x(3), a * 2, name="m")(x(4)), "layer 'm' (Functional)", "expected shape (batch, 3), got (batch, 4)"),
+    "nested": (
+        lambda: sx.Sequential([L.Conv1D(1, 3, name="deep")], name="outer")(x(4)),
+        "layer 'outer/deep' (Conv1D)", "rank 3",
+    ),
+    "inputs": (
+        lambda: sx.Model(a := x(3), a * 2, name="m")(x(4)),
+        "layer 'm' (Functional)", "expected shape (batch, 3), got (batch, 4)",
+    ),
 }
 # fmt: on
 

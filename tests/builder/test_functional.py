@@ -93,7 +93,7 @@ EXPRESSIONS: dict[str, tuple[Any, Any]] = {
     "broadcast": (lambda x: sx.ops.broadcast_to(x[:, :1], (x.shape[0], 5)), np.repeat(A[:, :1], 5, 1)),
     "zeros": (lambda x: x + sx.ops.zeros((x.shape[0], 1)), A),
     "split": (lambda x: sx.ops.split(x, 3, axis=1), [A[:, :1], A[:, 1:2], A[:, 2:]]),
-    "constant": (lambda x: x + sx.ops.convert_to_tensor([1.0, 2, 3]), [*A, 1, 2, 3]),
+    "constant": (lambda x: x + sx.ops.convert_to_tensor([1.0, 2, 3]), A + np.array([1, 2, 3])),
     "array method": (lambda x: sx.ops.concatenate([x, np.float32(2) * x], 1), np.concatenate([A, 2 * A], 1)),
 }
 

@@ -37,7 +37,7 @@ def test_dtypes(dtype: str):
     assert sx.Input((3,), dtype=dtype).dtype == dtype
 
 
-BAD: list[tuple[dict[str, Any], type, str]] = [
+BAD: list[tuple[dict[str, Any], Any, str]] = [
     ({}, ValueError, "`shape` is missing"),
     ({"shape": (3,), "batch_shape": (None, 3)}, ValueError, "not both"),
     ({"shape": 3}, ShapeError, r"a shape is a tuple such as \(3,\)"),
