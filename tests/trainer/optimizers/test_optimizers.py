@@ -157,7 +157,7 @@ def _late_exclusion():
 @pytest.mark.parametrize(
     ("action", "error", "message"),
     [
-        (lambda: optimizers.get("adma"), ValueError, "did you mean .*'adam'"),
+        (lambda: optimizers.get("adma"), ValueError, "did you mean .*'Adam'"),
         (lambda: optimizers.get(None), ValueError, "optimizer is None"),
         (lambda: optimizers.Adam(-1.0), ValueError, "learning_rate must be a finite number, 0 or more; got -1.0"),
         (lambda: optimizers.Adam(float("nan")), ValueError, "learning_rate must be a finite number"),
