@@ -48,17 +48,31 @@ saving = persistence
 """Keras's name for saving, loading and registering."""
 
 for _name, _module in {
-    "activations": activations, "callbacks": callbacks, "config": config, "constraints": constraints, "datasets": datasets,
-    "initializers": initializers, "layers": layers, "losses": losses, "metrics": metrics, "ops": ops,
-    "optimizers": optimizers, "optimizers.schedules": optimizers.schedules, "random": random, "regularizers": regularizers,
-    "saving": saving, "tree": tree, "utils": utils,
-}.items():  # fmt: skip
+    "activations": activations,
+    "callbacks": callbacks,
+    "config": config,
+    "constraints": constraints,
+    "datasets": datasets,
+    "initializers": initializers,
+    "layers": layers,
+    "losses": losses,
+    "metrics": metrics,
+    "ops": ops,
+    "optimizers": optimizers,
+    "optimizers.schedules": optimizers.schedules,
+    "random": random,
+    "regularizers": regularizers,
+    "saving": saving,
+    "tree": tree,
+    "utils": utils,
+}.items():
     # `from sardonyx.layers import Dense` works as with Keras, though the module lives in a room of its own
     sys.modules[f"{__name__}.{_name}"] = _module
 
 __all__ = [
     "Callback", "Functional", "GradientTape", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss",
-    "Metric", "Model", "Optimizer", "Primitive", "Regularizer", "SeedGenerator", "Sequential", "Tensor", "TensorSpec",
-    "Variable", "__version__", "activations", "callbacks", "config", "constraints", "datasets", "grad", "initializers", "layers",
-    "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving", "trace", "tree", "utils", "value_and_grad",
+    "Metric", "Model", "Optimizer", "Primitive", "Regularizer", "SeedGenerator", "Sequential", "Tensor",
+    "TensorSpec", "Variable", "__version__", "activations", "callbacks", "config", "constraints", "datasets",
+    "grad", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers",
+    "saving", "trace", "tree", "utils", "value_and_grad",
 ]  # fmt: skip

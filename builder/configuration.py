@@ -73,7 +73,8 @@ def serialize_plainly(value: Any) -> Any:
     if isinstance(value, tuple) and all(x is None or isinstance(x, (int, str, np.integer)) for x in value):
         return [x.item() if isinstance(x, np.integer) else x for x in value]
     serialized = serialize_object(value)
-    if isinstance(serialized, dict) and serialized.get("class_name") == "function" and not serialized.get("registered_name"):
+    is_function = isinstance(serialized, dict) and serialized.get("class_name") == "function"
+    if is_function and not serialized.get("registered_name"):
         return serialized["config"]
     return serialized
 

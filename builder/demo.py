@@ -162,7 +162,12 @@ def table(results: Sequence[Result]) -> str:
         for r in results
     ]  # fmt: skip
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(f"{cell:<{w}}" if i == 0 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, widths, strict=True))) for row in rows]
+    lines = [
+        "  ".join(
+            f"{cell:<{w}}" if i == 0 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
     return "\n".join([lines[0], "─" * len(lines[0]), *lines[1:]])
 
 
@@ -215,5 +220,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for path in [*(r.file for r in results), *pictures]:
         print(f"wrote {path}")
     return 0
-
-

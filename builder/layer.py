@@ -48,7 +48,6 @@ class Layer:
     UNTRACKED: ClassVar[frozenset[str]] = frozenset({"_calls", "_call_losses", "_view", "_arguments", "_settled"})
 
     _settled: Settled | None
-    _weights: list[Variable]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         layer = super().__new__(cls)
@@ -252,7 +251,8 @@ class Layer:
         """Specs of the output for specs (or tensors) of the input, without computing anything."""
 
         def placeholder(x: Any) -> Any:
-            return symbolic_input(x if isinstance(x, TensorSpec) else TensorSpec(x.shape, x.dtype)) if hasattr(x, "shape") else x
+            spec = TensorSpec(x.shape, x.dtype) if hasattr(x, "shape") else None
+            return x if spec is None else symbolic_input(spec)
 
         with Trace():
             outputs = self(*tree.map_structure(placeholder, list(args)), **tree.map_structure(placeholder, kwargs))

@@ -192,9 +192,8 @@ def _is_numbers(value: Any) -> bool:
 def resolve_training(signature: CallSignature, kwargs: dict[str, Any]) -> tuple[bool | None, dict[str, Any]]:
     """The mode: as given, else that of the call around this one, else the default of `call`."""
     given = kwargs.get("training")
-    if "training" in kwargs and not signature.takes_training and not signature.takes_any_keyword:
-        kwargs = {k: v for k, v in kwargs.items() if k != "training"}
-    elif given is None and "training" in kwargs:
+    unknown = not signature.takes_training and not signature.takes_any_keyword
+    if "training" in kwargs and (unknown or given is None):
         kwargs = {k: v for k, v in kwargs.items() if k != "training"}
     if given is not None:
         return bool(given), kwargs
@@ -250,9 +249,9 @@ def build_layer(layer: Layer, signature: CallSignature, args: tuple[Any, ...], k
     for place, name in enumerate(signature.names):
         value = args[place] if place < len(args) else kwargs.get(name)
         if value is not None and _holds_tensor(value):
-            shapes[name] = tree.map_structure(lambda x: _build_shape(x), value)
+            shapes[name] = tree.map_structure(_build_shape, value)
     if not shapes and args:
-        shapes["inputs"] = tree.map_structure(lambda x: _build_shape(x), args[0])
+        shapes["inputs"] = tree.map_structure(_build_shape, args[0])
     learn = getattr(layer, "build_from_call", None)
     if learn is not None:
         with without_recording():

@@ -235,7 +235,11 @@ class Embedding(Layer):
             self.enable_lora(self.lora_rank, lora_alpha=self.lora_alpha)
 
     def enable_lora(
-        self, rank: int, a_initializer: Any = "he_uniform", b_initializer: Any = "zeros", lora_alpha: float | None = None
+        self,
+        rank: int,
+        a_initializer: Any = "he_uniform",
+        b_initializer: Any = "zeros",
+        lora_alpha: float | None = None,
     ) -> None:
         """Freeze the table and train a product of two thin matrices added to it (Hu et al., 2021)."""
         self.lora_embeddings_a = self.add_weight((self.input_dim, rank), a_initializer, name="lora_embeddings_a")
