@@ -135,6 +135,10 @@ def run_call(layer: Layer, signature: CallSignature, args: tuple[Any, ...], kwar
     if signature.takes_training and "training" not in kwargs and "training" not in signature.names[: len(args)]:
         kwargs = {**kwargs, "training": contexts.stack[-1].training}
     outputs = first_call(layer, args, kwargs) if is_first else layer.call(*args, **kwargs)
+    if outputs is None:
+        raise TypeError(
+            f"layer '{layer.name}' ({type(layer).__name__}): call() returned None; is a `return` missing at its end?"
+        )
     if layer.activity_regularizer is not None:
         for x in tree.flatten(outputs):
             layer.add_loss(layer.activity_regularizer(x) / ops.cast(ops.shape(x)[0], x.dtype))

@@ -27,6 +27,7 @@ class ModelTraining:
     _compiled_loss: CompiledLoss | None = None
     _compiled_metrics: CompiledMetrics | None = None
     _loss_tracker: Any = None
+    _untracked_loss: tuple[Any, Any, list[int]] | None = None
 
     def compile(
         self,
@@ -127,8 +128,16 @@ class ModelTraining:
             )
         if self._loss_tracker is not None:
             count = shape(tree.flatten(y_pred if y_pred is not None else x)[0])[0]
-            self._loss_tracker.update_state(loss, sample_weight=count)
+            self._untracked_loss = (loss, count, _versions(self._loss_tracker))
         return convert_to_tensor(loss)
+
+    def _track_loss(self) -> None:
+        """Take the loss of the last batch into its running mean, unless a step of the user's own did so already."""
+        if self._untracked_loss is not None and self._loss_tracker is not None:
+            loss, count, versions = self._untracked_loss
+            if versions == _versions(self._loss_tracker):
+                self._loss_tracker.update_state(loss, sample_weight=count)
+        self._untracked_loss = None
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Take a batch into the metrics; returns the running values by name."""
@@ -140,6 +149,7 @@ class ModelTraining:
 
     def get_metrics_result(self) -> dict[str, Any]:
         """Running values of loss and metrics by name."""
+        self._track_loss()
         results: dict[str, Any] = {}
         named = {} if self._compiled_metrics is None else self._compiled_metrics.results()
         compiled = [] if self._compiled_metrics is None else self._compiled_metrics.metrics
@@ -254,6 +264,11 @@ class ModelTraining:
     def predict_on_batch(self, x: Any, runtime: str = "auto") -> Any:
         """Outputs for one batch."""
         return tree.map_structure(np.asarray, prediction_step(self, runtime, "auto", None)((x,)))
+
+
+def _versions(metric: Any) -> list[int]:
+    """How often each variable of a metric was assigned."""
+    return [variable.version for variable in metric.variables]
 
 
 DEFAULT_STEP["predict_step"] = ModelTraining.predict_step

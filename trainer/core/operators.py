@@ -133,43 +133,51 @@ class Operators:
         """The elements in one axis."""
         return FUNCTIONS["reshape"](self, (-1,))
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def sum(self, axis: Any = None, keepdims: bool = False, **numpy: Any) -> Tensor:
         """`ops.sum` of the tensor."""
-        return FUNCTIONS["sum"](self, axis=axis, keepdims=keepdims)
+        return _reduce("sum", self, axis, keepdims, numpy)
 
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def mean(self, axis: Any = None, keepdims: bool = False, **numpy: Any) -> Tensor:
         """`ops.mean` of the tensor."""
-        return FUNCTIONS["mean"](self, axis=axis, keepdims=keepdims)
+        return _reduce("mean", self, axis, keepdims, numpy)
 
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def max(self, axis: Any = None, keepdims: bool = False, **numpy: Any) -> Tensor:
         """`ops.max` of the tensor."""
-        return FUNCTIONS["max"](self, axis=axis, keepdims=keepdims)
+        return _reduce("max", self, axis, keepdims, numpy)
 
-    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def min(self, axis: Any = None, keepdims: bool = False, **numpy: Any) -> Tensor:
         """`ops.min` of the tensor."""
-        return FUNCTIONS["min"](self, axis=axis, keepdims=keepdims)
+        return _reduce("min", self, axis, keepdims, numpy)
 
-    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def prod(self, axis: Any = None, keepdims: bool = False, **numpy: Any) -> Tensor:
         """`ops.prod` of the tensor."""
-        return FUNCTIONS["prod"](self, axis=axis, keepdims=keepdims)
+        return _reduce("prod", self, axis, keepdims, numpy)
 
-    def all(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def all(self, axis: Any = None, keepdims: bool = False, **numpy: Any) -> Tensor:
         """`ops.all` of the tensor."""
-        return FUNCTIONS["all"](self, axis=axis, keepdims=keepdims)
+        return _reduce("all", self, axis, keepdims, numpy)
 
-    def any(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def any(self, axis: Any = None, keepdims: bool = False, **numpy: Any) -> Tensor:
         """`ops.any` of the tensor."""
-        return FUNCTIONS["any"](self, axis=axis, keepdims=keepdims)
+        return _reduce("any", self, axis, keepdims, numpy)
 
-    def var(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def var(self, axis: Any = None, keepdims: bool = False, **numpy: Any) -> Tensor:
         """`ops.var` of the tensor."""
-        return FUNCTIONS["var"](self, axis=axis, keepdims=keepdims)
+        return _reduce("var", self, axis, keepdims, numpy)
 
-    def std(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def std(self, axis: Any = None, keepdims: bool = False, **numpy: Any) -> Tensor:
         """`ops.std` of the tensor."""
-        return FUNCTIONS["std"](self, axis=axis, keepdims=keepdims)
+        return _reduce("std", self, axis, keepdims, numpy)
 
 
 def _sequence(arguments: tuple[Any, ...]) -> Any:
     """Arguments given one by one or as a single sequence."""
     return arguments[0] if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)) else arguments
+
+
+def _reduce(name: str, x: Any, axis: Any, keepdims: bool, numpy: dict[str, Any]) -> Tensor:
+    """A reduction as a method; `np.mean(x)` comes here too, with NumPy's own arguments, of which only defaults fit."""
+    given = [key for key, value in numpy.items() if value is not None and value is not False]
+    if given:
+        raise TypeError(f"x.{name}: unknown argument {given[0]!r}; use ops.{name}(x, axis, keepdims)")
+    return FUNCTIONS[name](x, axis=axis, keepdims=bool(keepdims))
