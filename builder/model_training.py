@@ -8,10 +8,12 @@ import numpy as np
 
 from ..trainer import optimizers
 from ..trainer.core import tree
+from ..trainer.core.graph import Graph
 from ..trainer.loop import steps, training
 from ..trainer.loop.compiled import CompiledLoss, CompiledMetrics, names_of_outputs
 from ..trainer.metrics import Mean, Metric
 from ..trainer.ops import convert_to_tensor, shape
+from .inference import model_graph
 from .prediction import DEFAULT_STEP, prediction_step
 from .tracking import owned, settled
 
@@ -260,6 +262,10 @@ class ModelTraining:
         """
         step = prediction_step(self, runtime, device, providers)
         return training.predict(self, x, batch_size, verbose, steps, callbacks, step)
+
+    def graph(self, training: bool = False) -> Graph:
+        """The graph of the model in one of its modes, traced anew: what is exported, compared and drawn."""
+        return model_graph(self, training)[0]
 
     def predict_on_batch(self, x: Any, runtime: str = "auto") -> Any:
         """Outputs for one batch."""

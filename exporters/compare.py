@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -62,29 +62,38 @@ class Comparison:
         return "\n".join(lines)
 
 
+class HasGraph(Protocol):
+    """A model: what can say which graph it is."""
+
+    def graph(self) -> Graph:
+        """The inference graph."""
+        ...
+
+
 def compare(
-    graph: Graph,
+    model: Graph | HasGraph,
     file: str | os.PathLike[str] | bytes | Any,
-    inputs: Sequence[Any],
+    inputs: Sequence[Any] | np.ndarray,
     relative: float = 1e-4,
     absolute: float = 1e-5,
 ) -> Comparison:
-    """Run a graph on NumPy and its ONNX file (a path, bytes or `ModelProto`) in onnxruntime, and compare all outputs
-    and every value between that both have.
+    """Run a model (or a graph) on NumPy and its ONNX file (a path, bytes or `ModelProto`) in onnxruntime, and compare
+    all outputs and every value between that both have.
 
-    inputs: arrays in the order of the graph's inputs
+    inputs: arrays in the order of the model's inputs, or the only one
     relative, absolute: a difference up to `absolute + relative * |value|` is none
 
     Raises `ValueError` when the file has other inputs or outputs than the graph.
     """
-    model = _model(file)
-    names = [[value.name for value in values] for values in (model.graph.input, model.graph.output)]
+    graph = model if isinstance(model, Graph) else model.graph()
+    proto = _model(file)
+    names = [[value.name for value in values] for values in (proto.graph.input, proto.graph.output)]
     _check_roles(graph, names)
-    arrays = [np.asarray(x) for x in inputs]
-    expected = _known_values(graph, arrays, names, model)
-    makers = {output: node for node in model.graph.node for output in node.output}
+    arrays = [np.asarray(x) for x in (inputs if isinstance(inputs, (list, tuple)) else [inputs])]
+    expected = _known_values(graph, arrays, names, proto)
+    makers = {output: node for node in proto.graph.node for output in node.output}
     inside = [name for name in makers if name in expected and name not in names[1]]
-    results = _run(model, names[0], [*names[1], *inside], arrays)
+    results = _run(proto, names[0], [*names[1], *inside], arrays)
     found = {
         name: _difference(name, makers.get(name), expected[name], results[name], relative, absolute)
         for name in results
