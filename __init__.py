@@ -72,7 +72,7 @@ for _name, _module in {
 __all__ = [
     "Callback", "Functional", "GradientTape", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss",
     "Metric", "Model", "Optimizer", "Primitive", "Regularizer", "SeedGenerator", "Sequential", "Tensor",
-    "TensorSpec", "Variable", "__version__", "activations", "callbacks", "config", "constraints", "datasets", "exporters",
-    "grad", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers",
-    "saving", "trace", "tree", "utils", "value_and_grad",
+    "TensorSpec", "Variable", "__version__", "activations", "callbacks", "config", "constraints", "datasets",
+    "exporters", "grad", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random",
+    "regularizers", "saving", "trace", "tree", "utils", "value_and_grad",
 ]  # fmt: skip
