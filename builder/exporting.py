@@ -6,6 +6,7 @@ from typing import Any
 
 from ..exporters import training_info
 from ..exporters.files import write_atomically
+from ..exporters.serialize import checked
 from ..trainer.core import tree
 from ..trainer.core.spec import TensorSpec
 from ..trainer.core.trace import symbolic_input
@@ -33,7 +34,7 @@ def export_model(
     if input_signature is None:
         check_built(model, "export")
     view = model if input_signature is None else with_signature(model, input_signature)
-    proto = model_proto(view, opset=opset, metadata=summary_properties(model), **options)
+    proto = checked(model_proto(view, opset=opset, metadata=summary_properties(model), **options))
     write_atomically(target, training_info.to_bytes(proto))
     if verbose:
         print(f"Exported model '{model.name}' to {target}")

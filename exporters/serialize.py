@@ -73,3 +73,17 @@ def model_proto(graph: OnnxGraph, opset: int, metadata: dict[str, str] | None = 
     )
     onnx.helper.set_model_props(model, dict(sorted((metadata or {}).items())))
     return model
+
+
+def checked(model: Any) -> Any:
+    """The model, after onnx's own checker with full shape inference; raises `ValueError` if it finds a fault.
+
+    A fault here is one of this library's: the message asks for a report.
+    """
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ValueError(
+            f"the exported file does not pass onnx's checker, which is a fault of sardonyx; please report it: {error}"
+        ) from error
+    return model
