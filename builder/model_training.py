@@ -45,6 +45,9 @@ class ModelTraining:
     ) -> None:
         """Choose optimizer, losses and metrics: names, objects or functions; one for all outputs, a list, or by name.
 
+        run_eagerly, steps_per_execution, jit_compile and auto_scale_loss are taken for the sake of Keras's programs and
+        change nothing: training runs on NumPy, batch by batch.
+
         Raises `ValueError` for unknown names, with the closest known ones, before any data is touched.
 
         >>> import sardonyx as sx

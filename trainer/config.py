@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from .core.dtypes import floatx, set_floatx
+from .core.dtypes import epsilon, floatx, set_epsilon, set_floatx
 from .threads import set_blas_threads
 
-__all__ = ["backend", "epsilon", "floatx", "image_data_format", "set_blas_threads", "set_floatx"]
+__all__ = ["backend", "epsilon", "floatx", "image_data_format", "set_blas_threads", "set_epsilon", "set_floatx"]
 
 
 def backend() -> str:
     """The one core there is: "numpy"."""
     return "numpy"
-
-
-def epsilon() -> float:
-    """The small number that keeps divisions and logarithms finite."""
-    return 1e-7
 
 
 def image_data_format() -> str:

@@ -81,11 +81,6 @@ def dtype_name(value: Any) -> str:
     return "string" if dtype.kind in "OSUT" else dtype.name
 
 
-def is_float(dtype: np.dtype) -> bool:
-    """Whether values of the type are floating-point numbers."""
-    return dtype.kind == "f"
-
-
 @lru_cache(maxsize=1024)
 def _promote(first: np.dtype, second: np.dtype) -> np.dtype:
     if first == second:

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from .graph import Node
     from .variable import Variable
 
-ArrayLike = Any
-"""Whatever becomes a tensor: tensors, variables, arrays, numbers, nested lists of numbers."""
-
 
 class Symbol:
     """Where a symbolic tensor comes from: a node's output, a variable, or an input of the graph (neither)."""

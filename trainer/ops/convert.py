@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dims import Dim, contains_dim, product
+from ..core.dims import Dim, product
 from ..core.dtypes import as_dtype, default_float, dtype_name, result_type
 from ..core.emitter import Emitter, Value
 from ..core.errors import DtypeError, ShapeError, format_shape
@@ -279,8 +279,3 @@ def array(x: Any, dtype: Any = None) -> Tensor:
 def convert_to_numpy(x: Any) -> np.ndarray:
     """The value as a NumPy array; raises `SymbolicValueError` on a symbolic tensor."""
     return np.asarray(x)
-
-
-def needs_graph(*values: Any) -> bool:
-    """Whether any attribute holds a symbolic size, so that the operation can only become a node."""
-    return contains_dim(values)

@@ -8,7 +8,6 @@ import numpy as np
 
 from .pooling_kernels import tap
 
-RADIUS = {"bilinear": 1.0, "bicubic": 2.0}
 SHORT = 64
 """Inner runs shorter than this are joined with the axis before them."""
 

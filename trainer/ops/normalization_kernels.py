@@ -147,16 +147,6 @@ def normalize_rows_gradient(
     return dx, sums[0], sums[1]
 
 
-def sum_rows(x: np.ndarray) -> np.ndarray:
-    """Sum of a matrix's rows."""
-    times = repeats(*x.shape)
-    long = x.reshape(-1, times * x.shape[1])
-    total = np.zeros(long.shape[1], x.dtype)
-    for part in blocks(long.shape[0], long.shape[1] * x.itemsize):
-        total += ones(part.stop - part.start, x.dtype) @ long[part]
-    return total.reshape(times, -1).sum(0)
-
-
 def sum_squares(x: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Sum of the squared deviations of a matrix's rows from `mean`."""
     times = repeats(*x.shape)
