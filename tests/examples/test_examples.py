@@ -1,0 +1,52 @@
+"""Every example runs in its small form, reaches its bar, and leaves a picture and a file that onnxruntime runs."""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+HELPERS = {"common"}
+SMALLEST_PICTURE = 500  # bytes: an empty sheet of one colour is smaller
+
+
+@dataclass(frozen=True)
+class Example:
+    """A line of the table: the file, the packages it needs, and for each result the lowest and the highest allowed."""
+
+    name: str
+    bars: dict[str, tuple[float, float]]
+    needs: tuple[str, ...] = ("PIL",)
+
+
+TABLE = [
+    Example("quick_start", {"accuracy": (0.85, 1.0), "difference": (0.0, 1e-5)}),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", TABLE, ids=lambda example: example.name)
+def test_example_reaches_its_bar(example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for package in example.needs:
+        pytest.importorskip(package)
+    monkeypatch.syspath_prepend(str(EXAMPLES))  # as `python examples/quick_start.py` does
+    spec = importlib.util.spec_from_file_location(f"example_{example.name}", EXAMPLES / f"{example.name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    results = module.main(small=True, out=tmp_path / "not yet there")
+
+    outside = {name: results[name] for name, (low, high) in example.bars.items() if not low <= results[name] <= high}
+    assert not outside, f"{outside} outside {example.bars}; all results: {results}"
+    written = {path.suffix: path for path in (tmp_path / "not yet there").iterdir()}
+    assert {".onnx", ".png"} <= set(written), written
+    assert written[".png"].stat().st_size > SMALLEST_PICTURE
+
+
+def test_every_example_is_run_and_described():
+    files = {path.stem for path in EXAMPLES.glob("*.py")} - HELPERS
+    described = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert {example.name for example in TABLE} == files
+    assert not [name for name in files if f"`python examples/{name}.py`" not in described]
