@@ -24,6 +24,7 @@ from .trainer import (
 )
 from .trainer.callbacks import Callback
 from .trainer.core import tree
+from .trainer.core.errors import DtypeError, ShapeError, SymbolicValueError
 from .trainer.core.primitive import Primitive
 from .trainer.core.spec import TensorSpec
 from .trainer.core.tensor import Tensor
@@ -70,9 +71,9 @@ for _name, _module in {
     sys.modules[f"{__name__}.{_name}"] = _module
 
 __all__ = [
-    "Callback", "Functional", "GradientTape", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss",
-    "Metric", "Model", "Optimizer", "Primitive", "Regularizer", "SeedGenerator", "Sequential", "Tensor",
-    "TensorSpec", "Variable", "__version__", "activations", "callbacks", "config", "constraints", "datasets",
-    "exporters", "grad", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random",
-    "regularizers", "saving", "trace", "tree", "utils", "value_and_grad",
+    "Callback", "DtypeError", "Functional", "GradientTape", "Initializer", "Input", "InputSpec", "KerasTensor",
+    "Layer", "Loss", "Metric", "Model", "Optimizer", "Primitive", "Regularizer", "SeedGenerator", "Sequential",
+    "ShapeError", "SymbolicValueError", "Tensor", "TensorSpec", "Variable", "__version__", "activations", "callbacks",
+    "config", "constraints", "datasets", "exporters", "grad", "initializers", "layers", "losses", "metrics", "models",
+    "ops", "optimizers", "random", "regularizers", "saving", "trace", "tree", "utils", "value_and_grad",
 ]  # fmt: skip

@@ -7,11 +7,13 @@ from typing import Any, ClassVar
 
 from ..trainer.core import tree
 from ..trainer.core.dims import Dim, is_fresh
+from ..trainer.core.errors import ShapeError
 from ..trainer.core.spec import TensorSpec, as_shape
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import Trace, symbolic_input
 from ..trainer.core.variable import Variable
 from .call import CallContext, LayerCall, contexts
+from .inner_tensors import follow_into_graph
 from .input import InputLayer
 from .layer import Layer, map_shapes
 from .matching import match_inputs
@@ -35,7 +37,7 @@ class Model(ModelFiles, ModelTraining, Layer):
     """
 
     UNTRACKED: ClassVar[frozenset[str]] = Layer.UNTRACKED | {
-        "_plan", "_training", "_sessions", "_signature", "_input_layers",
+        "_plan", "_training", "_sessions", "_signature", "_input_layers", "_recorded",
     }  # fmt: skip
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -47,6 +49,7 @@ class Model(ModelFiles, ModelTraining, Layer):
         model._view = None
         model._signature = None
         model._input_layers = []
+        model._recorded = []
         model._training = None
         model._sessions = {}
         return model
@@ -67,7 +70,7 @@ class Model(ModelFiles, ModelTraining, Layer):
 
     def _set_plan(self, inputs: Any, outputs: Any) -> None:
         """Become the graph between the given tensors."""
-        self._plan = Plan(inputs, outputs)
+        self._plan = make_plan(inputs, outputs)
         self._input_layers = [InputLayer(input_tensor=x, name=x.name) for x in self._plan.input_tensors]
         self.plan_variables = self._plan.variables()
         self.built = True
@@ -90,18 +93,25 @@ class Model(ModelFiles, ModelTraining, Layer):
         names = call_signature(type(self)).names
         args: Any = [_placeholders(x, names[i] if i < len(names) else "inputs") for i, x in enumerate(signature[0])]
         kwargs: Any = {name: _placeholders(x, name) for name, x in signature[1].items()}
-        for layer in self.walk_layers()[1:]:
-            layer._calls = []
-        with Trace(records=True):
+        self._forget_recorded()
+        with Trace(records=True) as trace:
             contexts.stack.append(CallContext(False, []))
             try:
                 outputs = self._call_in_mode(args, kwargs, False)
             finally:
                 contexts.stack.pop()
+        self._recorded = trace.calls
         outputs = tree.map_structure(lambda x: x.read() if isinstance(x, Variable) else x, outputs)
         tensors = [x for value in (*args, *kwargs.values()) for x in tree.flatten(value) if isinstance(x, Tensor)]
         inputs = args[0] if len(args) == 1 and not kwargs else tensors
         return Plan(inputs, outputs)
+
+    def _forget_recorded(self) -> None:
+        """Layers forget the calls of this model's graph before; those made for other models stay."""
+        for call in self._recorded:
+            if call in call.layer._calls:
+                call.layer._calls.remove(call)
+        self._recorded = []
 
     def _call_in_mode(self, args: Any, kwargs: dict[str, Any], training: bool) -> Any:
         """Run `call` itself, without a scope of its own: names inside begin with the layers' names."""
@@ -248,6 +258,17 @@ class Model(ModelFiles, ModelTraining, Layer):
     def weight_names(self) -> dict[Variable, str]:
         """A unique name for each variable, from where it stands in the model: `encoder/dense/kernel`."""
         return weight_names(self)
+
+
+def make_plan(inputs: Any, outputs: Any) -> Plan:
+    """The plan between tensors; outputs inside a nested model's own graph mean its call between these inputs."""
+    try:
+        return Plan(inputs, outputs)
+    except ShapeError:
+        followed = follow_into_graph(inputs, outputs)
+        if all(a is b for a, b in zip(tree.flatten(followed), tree.flatten(outputs), strict=True)):
+            raise
+        return Plan(inputs, followed)
 
 
 FUNCTIONAL_CLASS: list[Any] = []

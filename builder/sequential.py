@@ -7,6 +7,7 @@ from typing import Any
 
 from ..trainer.core.spec import TensorSpec
 from ..trainer.core.tensor import Tensor
+from ..trainer.core.trace import Trace
 from .input import InputLayer
 from .layer import Layer
 from .matching import match_inputs
@@ -87,9 +88,11 @@ class Sequential(Model):
         if self._input_layers and self._stack:
             x: Any = self._input_layers[0].tensor
             inputs = x
-            for layer in self._stack:
-                layer._calls = []
-                x = layer(x)
+            self._forget_recorded()
+            with Trace(records=True) as trace:
+                for layer in self._stack:
+                    x = layer(x)
+            self._recorded = trace.calls
             self._set_plan(inputs, x)
         elif self._input_layers:
             self._signature = None
