@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 
 from ..trainer.core import tree
 from ..trainer.core.dims import Dim, is_fresh
-from ..trainer.core.errors import ShapeError
 from ..trainer.core.spec import TensorSpec, as_shape
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import Trace, symbolic_input
 from ..trainer.core.variable import Variable
 from .call import CallContext, LayerCall, contexts
-from .inner_tensors import follow_into_graph
+from .check import check_model
+from .check_report import CheckReport
+from .inner_tensors import plan_between
 from .input import InputLayer
 from .layer import Layer, map_shapes
 from .matching import match_inputs
@@ -70,7 +71,7 @@ class Model(ModelFiles, ModelTraining, Layer):
 
     def _set_plan(self, inputs: Any, outputs: Any) -> None:
         """Become the graph between the given tensors."""
-        self._plan = make_plan(inputs, outputs)
+        self._plan = plan_between(inputs, outputs)
         self._input_layers = [InputLayer(input_tensor=x, name=x.name) for x in self._plan.input_tensors]
         self.plan_variables = self._plan.variables()
         self.built = True
@@ -255,20 +256,21 @@ class Model(ModelFiles, ModelTraining, Layer):
                 from_nodes[name] = x
         return from_nodes
 
+    def check(self, x: Any = None, y: Any = None) -> CheckReport:
+        """What is wrong with the model, or most likely not as meant: a report, empty when nothing is found.
+
+        Looks at the graph of both modes, losses and metrics of `compile`, and, where given, samples `x` and targets
+        `y`; trains nothing. See `CheckReport` and `Finding`. Raises `ValueError` before the inputs' shapes are known.
+
+        >>> import sardonyx as sx
+        >>> sx.Sequential([sx.Input((4,)), sx.layers.Dense(3), sx.layers.Softmax()], name="net").check()
+        Check of 'net' (Sequential): no findings
+        """
+        return check_model(self, x, y)
+
     def weight_names(self) -> dict[Variable, str]:
         """A unique name for each variable, from where it stands in the model: `encoder/dense/kernel`."""
         return weight_names(self)
-
-
-def make_plan(inputs: Any, outputs: Any) -> Plan:
-    """The plan between tensors; outputs inside a nested model's own graph mean its call between these inputs."""
-    try:
-        return Plan(inputs, outputs)
-    except ShapeError:
-        followed = follow_into_graph(inputs, outputs)
-        if all(a is b for a, b in zip(tree.flatten(followed), tree.flatten(outputs), strict=True)):
-            raise
-        return Plan(inputs, followed)
 
 
 FUNCTIONAL_CLASS: list[Any] = []

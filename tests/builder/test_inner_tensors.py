@@ -82,3 +82,15 @@ def test_a_tensor_of_another_model_is_still_refused():
     other, model = functional(encoder()), functional(encoder())
     with pytest.raises(sx.ShapeError, match="not among the inputs of the model"):
         sx.Model(model.input, other.output)
+
+
+def test_what_is_built_upon_an_inner_tensor_becomes_part_of_the_outer_model():
+    inner = encoder()
+    model = functional(inner)
+    new = layers.Dense(3, name="new")
+    grown = sx.Model(model.input, sx.ops.concatenate([new(inner.output), model.output], axis=-1))
+    x = np.ones((2, 8), "float32")
+    expected = np.concatenate([new(inner(x * 2)), model(x)], axis=-1)
+    np.testing.assert_allclose(np.asarray(grown(x)), expected, rtol=1e-6)
+    assert grown.get_layer("new").output.shape == (*model.output.shape[:1], 3)
+    assert len(new.calls) == 1
