@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..trainer.core import tree
-from ..trainer.core.dims import contains_dim
+from ..trainer.core.dims import contains_dim, substitute_tree
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import Trace, symbolic_input
 from ..trainer.core.variable import Variable
@@ -15,7 +15,7 @@ from .call import LayerCall
 from .input import InputLayer
 from .layer import Layer
 from .model_registry import MODELS
-from .plan import Plan, bind, substitute_tree
+from .plan import Plan, bind
 
 CloneFunction = Callable[[Any], Any]
 CallFunction = Callable[..., Any]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..trainer.core import tree
-from ..trainer.core.dims import Dim, contains_dim, names, solve, substitute
+from ..trainer.core.dims import Dim, contains_dim, names, solve, substitute_tree
 from ..trainer.core.errors import ShapeError
 from ..trainer.core.graph import Node
 from ..trainer.core.tensor import Tensor
@@ -218,19 +218,6 @@ def _leaf(x: Tensor | None) -> Any:
     if x is not None and x.symbol is not None and x.symbol.variable is not None:
         return x.symbol.variable
     return x
-
-
-def substitute_tree(value: Any, sizes: Mapping[str, Any]) -> Any:
-    """Symbolic sizes in nested tuples, lists and slices replaced by the sizes of the moment."""
-    if isinstance(value, Dim):
-        return substitute(value, {k: v for k, v in sizes.items() if k in names(value)})
-    if isinstance(value, tuple) and contains_dim(value):
-        return tree.rebuild(value, [substitute_tree(v, sizes) for v in value])
-    if isinstance(value, list) and contains_dim(value):
-        return [substitute_tree(v, sizes) for v in value]
-    if isinstance(value, slice) and contains_dim(value):
-        return slice(*[substitute_tree(v, sizes) for v in (value.start, value.stop, value.step)])
-    return value
 
 
 def bind(inputs: Sequence[Tensor], values: Sequence[Any]) -> dict[str, Any]:

@@ -79,9 +79,11 @@ def _consume(entries: list[Entry]) -> Any:
 def _apply_joint_rule(
     rule: JointRule, entry: Entry, incoming: list[Tensor | None], needed: tuple[bool, ...]
 ) -> Sequence[Tensor | None]:
-    filled = [
-        ops.zeros(out.shape, out.dtype) if g is None else g for g, out in zip(incoming, entry.outputs, strict=True)
-    ]
+    filled = incoming
+    if not entry.primitive.tags.get("takes_missing_gradients"):
+        filled = [
+            ops.zeros(out.shape, out.dtype) if g is None else g for g, out in zip(incoming, entry.outputs, strict=True)
+        ]
     return rule(tuple(filled), entry.outputs, entry.inputs, needed, **entry.attributes)
 
 

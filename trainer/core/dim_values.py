@@ -72,6 +72,20 @@ def evaluate_tree(value: Any, bindings: Mapping[str, int]) -> Any:
     return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
 
 
+def substitute_tree(value: Any, values: Mapping[str, Size]) -> Any:
+    """The value with named sizes replaced inside tuples, lists and slices; names without a replacement stay."""
+    if not contains_dim(value):
+        return value
+    if isinstance(value, Dim):
+        return substitute(value, {name: size for name, size in values.items() if name in names_of(terms_of(value))})
+    if isinstance(value, slice):
+        return slice(*(substitute_tree(part, values) for part in (value.start, value.stop, value.step)))
+    items = [substitute_tree(item, values) for item in value]
+    if isinstance(value, list):
+        return items
+    return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+
+
 def contains_dim(value: Any) -> bool:
     """Whether a symbolic size is the value or stands inside its tuples, lists and slices."""
     if isinstance(value, (tuple, list)):  # plain loop and type test: this is asked of every attribute of every call

@@ -20,7 +20,7 @@ from .dim_parse import check_name, parse_terms
 from .dim_size import Dim, Shape, Size, UndecidableSize, as_result, terms_of
 from .dim_terms import FLOOR, MAXIMUM, MINIMUM, Terms, add, atoms, constant_value, name_terms
 from .dim_terms import names as names_of
-from .dim_values import contains_dim, evaluate, evaluate_tree, solve, solve_shape, substitute
+from .dim_values import contains_dim, evaluate, evaluate_tree, solve, solve_shape, substitute, substitute_tree
 
 __all__ = [
     "Dim",
@@ -49,6 +49,7 @@ __all__ = [
     "solve",
     "solve_shape",
     "substitute",
+    "substitute_tree",
 ]
 
 

@@ -74,32 +74,38 @@ def note_sizes(node: Node) -> None:
     the tag `makes_sizes`.
     """
     if node.primitive.tags.get("makes_sizes"):
-        given = _names_in([x.shape for x in node.inputs if x is not None])
+        given = names_in([x.shape for x in node.inputs if x is not None])
         for tensor in node.outputs:
-            for name in _names_in(tensor.shape) - given:
+            for name in names_in(tensor.shape) - given:
                 _measured[name] = tensor
     elif _measured:
-        used = _names_in([*node.attributes.values(), *[spec.shape for spec in node.specs]])
+        used = names_in([*node.attributes.values(), *[spec.shape for spec in node.specs]])
         node.measures = tuple(x for name in sorted(used) if (x := _measured.get(name)) is not None)
 
 
-def _names_in(value: Any) -> frozenset[str]:
+def names_in(value: Any) -> frozenset[str]:
     """The named sizes inside tuples and lists."""
     if isinstance(value, (tuple, list)):
-        return frozenset().union(*map(_names_in, value))
+        return frozenset().union(*map(names_in, value))
     return names(value) if isinstance(value, Dim) else frozenset()
 
 
 class Graph:
     """Inputs, nodes in order, outputs (any structure) and assignments to variables.
 
-    Nodes are found from the outputs and assigned values; what neither needs is not part of the graph.
+    Nodes are found from the outputs and assigned values; what neither needs is not part of the graph, nor is what made
+    the tensors `outside`, which a body of control flow finds in the graph around it.
     """
 
     def __init__(
-        self, inputs: Sequence[Tensor], outputs: Any, assigns: Mapping[Variable, Tensor] | None = None
+        self,
+        inputs: Sequence[Tensor],
+        outputs: Any,
+        assigns: Mapping[Variable, Tensor] | None = None,
+        outside: Sequence[Tensor] = (),
     ) -> None:
         self.inputs = list(inputs)
+        self.outside = tuple(outside)
         self.outputs = outputs
         self.assigns = dict(assigns or {})
 
@@ -112,7 +118,7 @@ class Graph:
     def nodes(self) -> list[Node]:
         """Nodes that the outputs and assignments need, in order of creation."""
         found: dict[int, Node] = {}
-        known = {id(x) for x in self.inputs}
+        known = {id(x) for x in [*self.inputs, *self.outside]}
         pending = [*self.results, *self.assigns.values()]
         while pending:
             tensor = pending.pop()
@@ -134,7 +140,7 @@ class Graph:
     @cached_property
     def missing_inputs(self) -> list[Tensor]:
         """Symbolic tensors the graph needs that are neither inputs, variables nor results of its nodes."""
-        made = {id(x) for x in self.inputs} | {id(x) for node in self.nodes for x in node.outputs}
+        made = {id(x) for x in [*self.inputs, *self.outside]} | {id(x) for node in self.nodes for x in node.outputs}
         needed = [x for node in self.nodes for x in node.inputs if x is not None] + self.results
         loose = [x for x in needed if x.symbol is not None and x.symbol.variable is None and id(x) not in made]
         return list({id(x): x for x in loose}.values())
@@ -153,8 +159,8 @@ class Graph:
                     uses[id(x)] -= 1
                     if not uses[id(x)]:
                         arrays.pop(id(x), None)
-        outputs = tree.map_structure(lambda x: None if x is None else _array(x, arrays), self.outputs)
-        for variable, tensor in [(v, _array(t, arrays)) for v, t in self.assigns.items()]:
+        outputs = tree.map_structure(lambda x: None if x is None else array_of(x, arrays), self.outputs)
+        for variable, tensor in [(v, array_of(t, arrays)) for v, t in self.assigns.items()]:
             variable.assign(tensor)
         return outputs
 
@@ -165,7 +171,7 @@ class Graph:
 
 def run_node(node: Node, arrays: dict[int, np.ndarray], sizes: dict[str, int]) -> None:
     """Run one node's kernel and store its results by the identity of its output tensors."""
-    inputs = [None if x is None else _array(x, arrays) for x in node.inputs]
+    inputs = [None if x is None else array_of(x, arrays) for x in node.inputs]
     attributes = {name: evaluate_tree(value, sizes) for name, value in node.attributes.items()}
     results = node.primitive.run(*inputs, **attributes)
     for tensor, result in zip(node.outputs, results if type(results) is tuple else (results,), strict=True):
@@ -175,7 +181,8 @@ def run_node(node: Node, arrays: dict[int, np.ndarray], sizes: dict[str, int]) -
                 solve(size, actual, sizes)
 
 
-def _array(tensor: Tensor, arrays: Mapping[int, np.ndarray]) -> np.ndarray:
+def array_of(tensor: Tensor, arrays: Mapping[int, np.ndarray]) -> np.ndarray:
+    """The value of a tensor: its own, its variable's, or what a node computed."""
     if tensor.array is not None:
         return tensor.array
     if tensor.symbol is not None and tensor.symbol.variable is not None:

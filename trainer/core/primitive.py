@@ -31,7 +31,9 @@ Rule = Callable[..., Tensor | None]
 """Gradient for one input: `rule(gradient, output, *inputs, **attributes)`; the result may be broadcast-shaped."""
 
 JointRule = Callable[..., Sequence[Tensor | None]]
-"""Gradients for all inputs: `rule(gradients, outputs, inputs, needed, **attributes)`, one entry an input."""
+"""Gradients for all inputs: `rule(gradients, outputs, inputs, needed, **attributes)`, one entry an input.
+
+Outputs on which nothing depends have a gradient of zeros, or None with the tag `takes_missing_gradients`."""
 
 Residuals = Literal["all", "inputs", "outputs", "none"]
 

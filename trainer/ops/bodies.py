@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core import tree
-from ..core.dims import Dim, dim, evaluate_tree, names
+from ..core.dims import Dim, Size, contains_dim, dim, evaluate_tree, names, substitute_tree
 from ..core.emitter import Emitter, Value
 from ..core.errors import ShapeError
-from ..core.graph import Graph, bind_sizes
+from ..core.graph import Graph, Node, array_of, bind_sizes, names_in, next_index, run_node
 from ..core.spec import TensorSpec, same_shape
 from ..core.state import state
 from ..core.tensor import Tensor
@@ -23,11 +23,13 @@ __all__: list[str] = []
 
 
 class Body(NamedTuple):
-    """A traced function: results (flat), their structure, and the variables it assigned with their new values."""
+    """A traced function: results (flat), their structure, the variables it assigned with their new values, and the
+    place in the order of creation from which on nodes belong to it."""
 
     results: list[Tensor]
     structure: Any
     assigned: dict[Variable, Tensor]
+    start: int
 
 
 def placeholders(specs: Sequence[TensorSpec]) -> list[Tensor]:
@@ -41,12 +43,13 @@ def trace_body(function: Callable[..., Any], *arguments: Any) -> Body:
     Open tapes do not see the inside: a gradient passes through the operation as a whole.
     """
     tapes, state.tapes = state.tapes, []
+    start = next_index()
     try:
         with Trace() as effects:
             structure = tree.map_structure(_result, function(*arguments))
     finally:
         state.tapes = tapes
-    return Body([leaf for leaf in tree.flatten(structure) if leaf is not None], structure, effects.assigned)
+    return Body([leaf for leaf in tree.flatten(structure) if leaf is not None], structure, effects.assigned, start)
 
 
 def _result(leaf: Any) -> Any:
@@ -55,15 +58,29 @@ def _result(leaf: Any) -> Any:
     return leaf.read() if isinstance(leaf, Variable) else convert_to_tensor(leaf)
 
 
-def captured(graph: Graph) -> list[Tensor]:
-    """Tensors from outside that a body reads: symbolic ones, variables, and eager ones that an open tape watches."""
-    own = {id(x) for x in graph.inputs} | {id(x) for node in graph.nodes for x in node.outputs}
-    read = [x for node in graph.nodes for x in node.inputs if x is not None] + graph.results
-    outer = [x for x in read if id(x) not in own and (x.array is None or _is_watched(x))]
+def captured(inputs: Sequence[Tensor], results: Sequence[Tensor], start: int) -> list[Tensor]:
+    """Tensors from outside that a body reads: symbolic ones, variables, and eager ones that an open tape watches.
+
+    What was made before the body (`start`) is outside: it is computed once, not in every step.
+    """
+    own = {id(x) for x in inputs}
+    nodes: dict[int, Node] = {}
+    pending = list(results)
+    while pending:
+        x = pending.pop()
+        node = None if x.symbol is None or id(x) in own else x.symbol.node
+        if node is not None and node.index >= start and node.index not in nodes:
+            nodes[node.index] = node
+            own.update(id(made) for made in node.outputs)
+            pending += [source for source in [*node.inputs, *node.measures] if source is not None]
+    ordered = [nodes[index] for index in sorted(nodes)]
+    read = [x for node in ordered for x in [*node.inputs, *node.measures] if x is not None]
+    outer = [x for x in [*read, *results] if id(x) not in own and (x.array is None or is_watched(x))]
     return list({id(x): x for x in outer}.values())
 
 
-def _is_watched(tensor: Tensor) -> bool:
+def is_watched(tensor: Tensor) -> bool:
+    """Whether an open tape watches a tensor."""
     return tensor.key != 0 and any(tensor.key in tape.tracked for tape in state.tapes)
 
 
@@ -74,11 +91,24 @@ def outer_value(tensor: Tensor) -> Tensor:
 
 
 def size_names(*graphs: Graph) -> tuple[Dim, ...]:
-    """All named sizes that the shapes inside graphs depend on."""
-    shapes = [s.shape for g in graphs for node in g.nodes for s in node.specs]
-    shapes += [x.shape for g in graphs for x in [*g.inputs, *g.results]]
-    found = {name for shape in shapes for size in shape for name in names(size)}
-    return tuple(dim(name) for name in sorted(found))
+    """All named sizes that graphs depend on, those left out that they make themselves."""
+    found: set[str] = set()
+    made: set[str] = set()
+    for graph in graphs:
+        for x in [*graph.inputs, *graph.results]:
+            found |= names_in(x.shape)
+        for node in graph.nodes:
+            found |= names_in([*node.attributes.values(), *[spec.shape for spec in node.specs]])
+        made |= made_sizes(graph)
+    return tuple(dim(name) for name in sorted(found - made))
+
+
+def made_sizes(graph: Graph) -> frozenset[str]:
+    """Names of the sizes that are known only while the graph runs, such as how many elements a mask selects."""
+    makers = [node for node in graph.nodes if node.primitive.tags.get("makes_sizes")]
+    found = [names_in(x.shape) for node in makers for x in node.outputs]
+    given = [names_in(x.shape) for x in graph.inputs]
+    return frozenset().union(*found) - frozenset().union(*given)
 
 
 def known_sizes(graph: Graph, sizes: Sequence[Any]) -> dict[str, int]:
@@ -88,19 +118,37 @@ def known_sizes(graph: Graph, sizes: Sequence[Any]) -> dict[str, int]:
 
 
 def replay(graph: Graph, inputs: Sequence[Tensor]) -> list[Tensor]:
-    """Apply a graph's operations to other inputs, eager or symbolic; open tapes see each of them."""
-    known: dict[int, Tensor] = {id(x): y for x, y in zip(graph.inputs, inputs, strict=True)}
+    """Apply a graph's operations to other inputs, eager or symbolic; open tapes see each of them.
+
+    Sizes have the names, or the values, that they have in the shapes of the new tensors.
+    """
+    known: dict[int, Tensor] = {}
+    sizes: dict[str, Size] = {}
+
+    def keep(old: Tensor, new: Tensor) -> None:
+        known[id(old)] = new
+        for size, actual in zip(old.shape, new.shape, strict=True):
+            if isinstance(size, Dim) and size != actual and names(size) == {str(size)}:
+                sizes[str(size)] = actual
+
+    for x, y in zip(graph.inputs, inputs, strict=True):
+        keep(x, y)
     for node in graph.nodes:
         arguments = [None if x is None else known.get(id(x), x) for x in node.inputs]
-        outputs = node.primitive(*arguments, **node.attributes)
+        attributes = node.attributes
+        if sizes and contains_dim(tuple(attributes.values())):
+            attributes = {name: substitute_tree(value, sizes) for name, value in attributes.items()}
+        outputs = node.primitive(*arguments, **attributes)
         for x, y in zip(node.outputs, outputs if isinstance(outputs, tuple) else (outputs,), strict=True):
-            known[id(x)] = y
+            keep(x, y)
     return [known.get(id(x), x) for x in graph.results]
 
 
 def compile_body(graph: Graph, arrays: Sequence[np.ndarray], sizes: dict[str, int]) -> Callable[..., list[np.ndarray]]:
     """A fast runner of a body: attributes evaluated and places of values found once, for many runs."""
     sizes = {**sizes, **bind_sizes([x.spec for x in graph.inputs], arrays)}
+    if made_sizes(graph):
+        return lambda *values: _run_once(graph, values, dict(sizes))
     slots: dict[int, int] = {id(x): i for i, x in enumerate(graph.inputs)}
     start: list[Any] = [None] * len(slots)
     steps = []
@@ -132,6 +180,14 @@ def compile_body(graph: Graph, arrays: Sequence[np.ndarray], sizes: dict[str, in
         return [np.asarray(memory[i]) for i in outputs]
 
     return run
+
+
+def _run_once(graph: Graph, values: Sequence[np.ndarray], sizes: dict[str, int]) -> list[np.ndarray]:
+    """Run a body in which sizes differ from run to run."""
+    arrays = {id(x): value for x, value in zip(graph.inputs, values, strict=True)}
+    for node in graph.nodes:
+        run_node(node, arrays, sizes)
+    return [np.asarray(array_of(x, arrays)) for x in graph.results]
 
 
 def bind(emit: Emitter, tensors: Sequence[Tensor], values: Sequence[Value]) -> None:

@@ -1,4 +1,4 @@
-"""A choice between two bodies (ONNX: If) and a loop with a condition (ONNX: Loop), as primitives."""
+"""A choice between two bodies (ONNX: If) as a primitive; its gradient is a choice too."""
 
 from __future__ import annotations
 
@@ -15,12 +15,9 @@ from ..core.operators import FUNCTIONS
 from ..core.primitive import Primitive
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
-from ..core.trace import symbolic_input
 from .bodies import bind, captured, check_alike, compile_body, known_sizes, outer_value, size_names, trace_body
 
 __all__: list[str] = []
-
-BOOL = TensorSpec((), bool)
 
 
 def _cond_infer(
@@ -45,8 +42,8 @@ def _cond_lower(
         "If",
         predicate,
         specs=tuple(TensorSpec(x.shape, x.dtype) for x in then_body.results),
-        then_branch=emit.subgraph(Graph([], then_body.results), "then"),
-        else_branch=emit.subgraph(Graph([], else_body.results), "else"),
+        then_branch=emit.subgraph(Graph([], then_body.results, outside=then_body.inputs), "then"),
+        else_branch=emit.subgraph(Graph([], else_body.results, outside=else_body.inputs), "else"),
     )
 
 
@@ -79,7 +76,7 @@ def choose(predicate: Tensor, then: Any, otherwise: Any) -> Any:
     variables = list(dict.fromkeys(v for body in bodies for v in body.assigned))
     results = [[*body.results, *[body.assigned.get(v, v.symbol()) for v in variables]] for body in bodies]
     check_alike("cond: the results of true_fn and false_fn", results[0], results[1])
-    outside = {id(x): x for r in results for x in captured(Graph([], r))}
+    outside = {id(x): x for r in results for x in captured([], r, bodies[0].start)}
     reads = list(outside.values())
     then_body, else_body = (Graph(reads, r) for r in results)
     sizes = size_names(Graph(reads, results[0] + results[1]))
@@ -95,45 +92,3 @@ def pack(structure: Any, values: Sequence[Tensor]) -> Any:
     """Tensors in the structure of a body's results; None stays where it was."""
     rest = iter(values)
     return tree.pack_sequence_as(structure, [None if leaf is None else next(rest) for leaf in tree.flatten(structure)])
-
-
-# `body` has inputs (carries, captured) and results (whether to go on, carries).
-
-
-def _loop_infer(
-    going: TensorSpec, *inputs: TensorSpec, body: Graph, carries: int, limit: int, sizes: tuple[Size, ...]
-) -> tuple[TensorSpec, ...]:
-    return tuple(TensorSpec(x.shape, x.dtype) for x in inputs[:carries])
-
-
-def _loop_run(
-    going: np.ndarray, *arrays: np.ndarray, body: Graph, carries: int, limit: int, sizes: tuple[int, ...]
-) -> tuple[np.ndarray, ...]:
-    step = compile_body(body, arrays, known_sizes(body, sizes))
-    values, rest = list(arrays[:carries]), arrays[carries:]
-    go_on, count = bool(going), 0
-    while go_on and count != limit:
-        results = step(*values, *rest)
-        go_on, values, count = bool(results[0]), results[1:], count + 1
-    return tuple(values)
-
-
-def _loop_lower(
-    emit: Emitter, going: Value, *values: Value, body: Graph, carries: int, limit: int, sizes: tuple[Size, ...]
-) -> tuple[Value, ...]:
-    bind(emit, body.inputs[carries:], values[carries:])
-    counter = symbolic_input(TensorSpec((), np.int64), "iteration")
-    inner = Graph([counter, symbolic_input(BOOL, "going"), *body.inputs[:carries]], body.results)
-    trips = None if limit < 0 else emit.constant(np.array(limit, np.int64))
-    specs = tuple(v.spec for v in values[:carries])
-    return emit.many("Loop", trips, going, *values[:carries], specs=specs, body=emit.subgraph(inner, "loop_body"))
-
-
-def _loop_vjp(*arguments: Any, **attributes: Any) -> Any:
-    raise ValueError(
-        "while_loop: the gradient of a loop whose number of steps is not known needs unbounded memory. Give "
-        "while_loop(..., maximum_iterations=n), or use ops.fori_loop or ops.scan with a fixed number of steps."
-    )
-
-
-while_primitive = Primitive("while_loop", _loop_run, _loop_infer, _loop_lower, joint_vjp=_loop_vjp, residuals="none")

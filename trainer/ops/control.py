@@ -12,18 +12,18 @@ from ..core.dims import Size, equal
 from ..core.errors import ShapeError, format_shape
 from ..core.graph import Graph
 from ..core.spec import TensorSpec
-from ..core.state import state
 from ..core.tensor import Tensor
 from ..core.variable import Variable
-from .bodies import captured, check_alike, is_symbolic, outer_value, placeholders, size_names, trace_body
-from .branch_primitives import choose, pack, while_primitive
-from .comparison import logical_and
+from .bodies import captured, check_alike, is_symbolic, is_watched, outer_value, placeholders, trace_body
+from .branch_primitives import choose, pack
 from .convert import cast, convert_to_tensor
 from .create import zeros
 from .join import concatenate, stack
+from .loop_primitive import apply_loop
 from .scan_primitive import apply_scan
 
 __all__ = ["associative_scan", "cond", "fori_loop", "map", "scan", "switch", "vectorized_map", "while_loop"]
+
 
 def _tensor(leaf: Any) -> Any:
     if leaf is None or isinstance(leaf, Tensor):
@@ -122,7 +122,7 @@ def _scan_symbolically(f: Any, carry: Any, streams: Any, steps: Size, reverse: b
     ends = [*after, *traced.assigned.values()]
     inputs = [*carried, *[v.symbol() for v in variables], *slices]
     results = [x for x in tree.flatten(made) if x is not None]
-    reads = captured(Graph(inputs, [*ends, *results]))
+    reads = captured(inputs, [*ends, *results], traced.start)
     body = Graph([*inputs, *reads], [*ends, *results])
     found = apply_scan(body, [*starts, *[v.read() for v in variables]], plain, [outer_value(x) for x in reads], reverse)
     for variable, value in zip(variables, found[len(starts) : len(ends)], strict=True):
@@ -135,8 +135,8 @@ def while_loop(
 ) -> Any:
     """`while cond(*vars): vars = body(*vars)` (ONNX: Loop; Keras name: `ops.while_loop`).
 
-    Eagerly, gradients pass through it; in a trace they need `maximum_iterations`, and a step is then computed that
-    many times. Raises `ShapeError` when a variable changes shape or dtype.
+    Gradients pass through it, of any order: what is carried from step to step is kept then, so that memory grows with
+    the number of steps. Raises `ShapeError` when a variable changes shape or dtype.
 
     >>> import sardonyx as sx
     >>> int(sx.ops.while_loop(lambda i: i < 10, lambda i: (i * 2,), (1,))[0])
@@ -162,8 +162,6 @@ def _as_list(result: Any) -> list[Any]:
 
 
 def _while_symbolically(cond: Any, body: Any, values: list[Any], start: Tensor, limit: int | None) -> list[Any]:
-    if limit is not None and state.tapes:
-        return _while_by_scan(cond, body, values, start, limit)
     flat = tree.flatten(values)
     carried = placeholders([x.spec for x in flat])
 
@@ -176,30 +174,13 @@ def _while_symbolically(cond: Any, body: Any, values: list[Any], start: Tensor, 
     variables = list(traced.assigned)
     inputs = [*carried, *[v.symbol() for v in variables]]
     results = [*traced.results, *traced.assigned.values()]
-    reads = captured(Graph(inputs, results))
-    graph = Graph([*inputs, *reads], results)
-    found = while_primitive(
-        start, *flat, *[v.read() for v in variables], *[outer_value(x) for x in reads], body=graph,
-        carries=len(inputs), limit=-1 if limit is None else limit, sizes=size_names(graph),
-    )  # fmt: skip
+    reads = captured(inputs, results, traced.start)
+    starts, rest = [*flat, *[v.read() for v in variables]], [outer_value(x) for x in reads]
+    watched = any(is_watched(x) for x in [*starts, *rest])
+    found = apply_loop(start, Graph([*inputs, *reads], results), starts, rest, -1 if limit is None else limit, watched)
     for variable, value in zip(variables, found[len(flat) :], strict=True):
         variable.assign(value)
     return tree.pack_sequence_as(values, found[: len(flat)])
-
-
-def _while_by_scan(cond: Any, body: Any, values: list[Any], start: Tensor, limit: int) -> list[Any]:
-    """A loop of at most so many steps that can be differentiated: a step that is not due leaves everything as it is."""
-
-    def step(carry: Any, _: Any) -> Any:
-        going, before = carry
-
-        def advance() -> Any:
-            after = _as_list(body(*before))
-            return _predicate("while_loop", cond(*after)), after
-
-        return choose(going, advance, lambda: (logical_and(going, False), before)), None
-
-    return scan(step, (start, values), length=limit)[0][1]
 
 
 def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_val: Any) -> Any:
