@@ -18,6 +18,7 @@ from .crossentropy import *
 from .ctc import *
 from .cumulative import *
 from .custom import *
+from .decoding import *
 from .decomposition import *
 from .diagonal import *
 from .division import *
@@ -42,6 +43,7 @@ from .products import *
 from .rearrange import *
 from .rectifier import *
 from .recurrent import *
+from .recursion import *
 from .reduce import *
 from .rounding import *
 from .scatter import *

@@ -126,10 +126,22 @@ min_primitive = _extreme("min", np.minimum.reduce, "ReduceMin")
 
 
 def _truth(name: str, method: Callable[..., Any], operator: str) -> Primitive:
+    plain = _lower_extreme(operator)
+
     def run(x: np.ndarray, *, axes: tuple[int, ...], keepdims: bool) -> np.ndarray:
         return method(x, axis=axes, keepdims=keepdims)
 
-    return Primitive(name, run, infer_reduced, _lower_extreme(operator), residuals="none")
+    def lower(emit: Emitter, x: Value, *, axes: tuple[int, ...], keepdims: bool) -> Value:
+        sizes = [size if isinstance(size := x.shape[axis], int) else 0 for axis in axes]
+        if math.prod(sizes):
+            return plain(emit, x, axes=axes, keepdims=keepdims)
+        # onnxruntime has no largest or smallest of nothing: count, which is 0 then
+        counted = emit("Not", x) if name == "all" else x
+        spec = TensorSpec(infer_reduced(x.spec, axes=axes, keepdims=keepdims).shape, INT32)
+        found = emit.cast(emit_reduce(emit, "ReduceSum", emit.cast(counted, INT32), axes, spec, keepdims), BOOL)
+        return emit("Not", found) if name == "all" else found
+
+    return Primitive(name, run, infer_reduced, lower, residuals="none")
 
 
 all_primitive = _truth("all", np.logical_and.reduce, "ReduceMin")

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from op_cases import case, check_case, generated
 
+import sardonyx as sx
 from sardonyx import ops
+from sardonyx.exporters import run_graph
 
 A = (3, 4)
 CUBE = (2, 3, 4)
@@ -177,6 +179,15 @@ def test_bincount(minlength):
     assert weighted.tolist() == np.bincount(VALUES, weights, minlength).tolist()
     rows = ops.bincount(ROWS, minlength=minlength).numpy()
     assert rows.tolist() == [np.bincount(row, minlength=max(minlength, 4)).tolist() for row in ROWS]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3])
+def test_any_and_all_of_what_may_be_nothing(rows):
+    x = np.arange(3 * rows).reshape(rows, 3) % 2 > 0
+    graph = sx.trace(lambda v: (ops.any(v), ops.all(v), ops.any(v, 0), ops.all(v, 0)), sx.TensorSpec(("n", 3), bool))
+    expected = [x.any(), x.all(), x.any(0), x.all(0)]
+    for found in (graph.run(x), run_graph(graph, x)):
+        assert [np.asarray(y).tolist() for y in found] == [y.tolist() for y in expected]
 
 
 def test_argpartition_separates():
