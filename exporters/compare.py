@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -73,23 +73,23 @@ class HasGraph(Protocol):
 def compare(
     model: Graph | HasGraph,
     file: str | os.PathLike[str] | bytes | Any,
-    inputs: Sequence[Any] | np.ndarray,
+    inputs: Mapping[str, Any] | Sequence[Any] | np.ndarray,
     relative: float = 1e-4,
     absolute: float = 1e-5,
 ) -> Comparison:
     """Run a model (or a graph) on NumPy and its ONNX file (a path, bytes or `ModelProto`) in onnxruntime, and compare
     all outputs and every value between that both have.
 
-    inputs: arrays in the order of the model's inputs, or the only one
+    inputs: arrays by the names of the file's inputs, in the order of the model's inputs, or the only one
     relative, absolute: a difference up to `absolute + relative * |value|` is none
 
-    Raises `ValueError` when the file has other inputs or outputs than the graph.
+    Raises `ValueError` when the file has other inputs or outputs than the graph, or than the names given.
     """
     graph = model if isinstance(model, Graph) else model.graph()
     proto = _model(file)
     names = [[value.name for value in values] for values in (proto.graph.input, proto.graph.output)]
     _check_roles(graph, names)
-    arrays = [np.asarray(x) for x in (inputs if isinstance(inputs, (list, tuple)) else [inputs])]
+    arrays = [np.asarray(x) for x in _in_order(inputs, names[0])]
     expected = _known_values(graph, arrays, names, proto)
     makers = {output: node for node in proto.graph.node for output in node.output}
     inside = [name for name in makers if name in expected and name not in names[1]]
@@ -102,6 +102,15 @@ def compare(
     outputs = [found[name] for name in names[1]]
     wrong = (found[name] for name in makers if name in found and not found[name].allowed)
     return Comparison(outputs, next(wrong, None), len(inside), relative, absolute)
+
+
+def _in_order(inputs: Any, names: Sequence[str]) -> Sequence[Any]:
+    """One array for each input of the file."""
+    if not isinstance(inputs, Mapping):
+        return inputs if isinstance(inputs, (list, tuple)) else [inputs]
+    if set(inputs) != set(names):
+        raise ValueError(f"compare: the file's inputs are {', '.join(names)}; got {', '.join(inputs)}")
+    return [inputs[name] for name in names]
 
 
 def _model(file: Any) -> Any:

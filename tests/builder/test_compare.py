@@ -49,3 +49,14 @@ def test_a_changed_file_names_the_first_node_that_differs(model: sx.Model, tmp_p
     assert not found
     assert found.first is not None
     assert "conv" in str(found.first)
+
+
+def test_inputs_are_taken_by_name(tmp_path: Path):
+    late, early = sx.Input((2,), name="late"), sx.Input((3,), name="early")
+    x = layers.Concatenate()([layers.Dense(2)(late), layers.Dense(2)(early)])
+    model = sx.Model({"late": late, "early": early}, {"out": x})
+    model.export(tmp_path / "m.onnx")
+    data = {"late": DATA[:, 0, :2, 0], "early": DATA[:, 1, :3, 0]}
+    assert sx.exporters.compare(model, tmp_path / "m.onnx", data)
+    with pytest.raises(ValueError, match=r"the file's inputs are early, late; got late, other"):
+        sx.exporters.compare(model, tmp_path / "m.onnx", {"late": data["late"], "other": data["early"]})
