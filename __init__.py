@@ -4,6 +4,7 @@ import sys
 
 from . import exporters, models
 from .builder import layers, persistence, utils
+from .builder.check_report import CheckReport, Finding
 from .builder.functional import Functional
 from .builder.input import Input
 from .builder.input_spec import InputSpec
@@ -71,8 +72,8 @@ for _name, _module in {
     sys.modules[f"{__name__}.{_name}"] = _module
 
 __all__ = [
-    "Callback", "DtypeError", "Functional", "GradientTape", "Initializer", "Input", "InputSpec", "KerasTensor",
-    "Layer", "Loss", "Metric", "Model", "Optimizer", "Primitive", "Regularizer", "SeedGenerator", "Sequential",
+    "Callback", "CheckReport", "DtypeError", "Finding", "Functional", "GradientTape", "Initializer", "Input",
+    "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer", "Primitive", "Regularizer", "SeedGenerator", "Sequential",
     "ShapeError", "SymbolicValueError", "Tensor", "TensorSpec", "Variable", "__version__", "activations", "callbacks",
     "config", "constraints", "datasets", "exporters", "grad", "initializers", "layers", "losses", "metrics", "models",
     "ops", "optimizers", "random", "regularizers", "saving", "trace", "tree", "utils", "value_and_grad",
