@@ -23,7 +23,9 @@ class Example:
 TABLE = [
     Example("quick_start", {"accuracy": (0.85, 1.0), "difference": (0.0, 1e-5)}),
     Example("support_desk", {"accuracy": (0.6, 1.0), "difference": (0.0, 1e-5)}, ("PIL", "scipy")),
-    Example("variational_autoencoder", {"reconstruction": (50.0, 240.0), "difference": (0.0, 1e-4)}, ("PIL", "mlxtend")),
+    Example(
+        "variational_autoencoder", {"reconstruction": (50.0, 240.0), "difference": (0.0, 1e-4)}, ("PIL", "mlxtend")
+    ),
 ]
 
 
