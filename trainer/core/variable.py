@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from sys import getrefcount
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,6 +14,18 @@ from .operators import FUNCTIONS, Operators
 from .spec import TensorSpec
 from .state import state
 from .tensor import Symbol, Tensor
+
+
+class Home(Protocol):
+    """Where an engine keeps a variable's value between its runs, in memory of its own."""
+
+    def fetch(self) -> np.ndarray:
+        """A copy of the value."""
+        ...
+
+    def changed(self) -> None:
+        """The value was replaced from Python; to be taken over before the next run."""
+        ...
 
 
 class Variable(Operators):
@@ -53,20 +65,22 @@ class Variable(Operators):
         self.regularizer: Callable[..., Any] | None = None
         self.constraint: Callable[..., Any] | None = None
         self.version = 0
-        self._tensor = Tensor(value)
+        self._home: Home | None = None
+        self._tensor: Tensor | None = Tensor(value)
         self._symbol = Tensor(None, Symbol(TensorSpec(value.shape, value.dtype), variable=self, name=self.name))
 
     @property
     def array(self) -> np.ndarray:
         """The current NumPy array, owned by the variable (for kernels; use `numpy()` to keep a copy)."""
-        return self._tensor.array  # pyright: ignore[reportReturnType]
+        tensor = self._tensor
+        return self._fetch().array if tensor is None else tensor.array  # pyright: ignore[reportReturnType]
 
     @property
     def value(self) -> Tensor:
         """The current value as a tensor; symbolic while tracing. Later updates do not reach into it."""
         if state.traces or state.tapes:
             return self.read()
-        return self._tensor
+        return self._fetch() if self._tensor is None else self._tensor
 
     def read(self) -> Tensor:
         """The tensor that stands for the variable right now, known to the open tapes."""
@@ -74,6 +88,8 @@ class Variable(Operators):
             tensor = state.traces[-1].read(self)
         else:
             tensor = self._tensor
+            if tensor is None:
+                tensor = self._fetch()
         for tape in state.tapes:
             tape.read(self, tensor)
         return tensor
@@ -92,12 +108,12 @@ class Variable(Operators):
     @property
     def shape(self) -> tuple[int, ...]:
         """Sizes of the value; fixed for the life of the variable."""
-        return self._tensor.array.shape  # pyright: ignore[reportOptionalMemberAccess]
+        return self._symbol.symbol.spec.shape  # pyright: ignore
 
     @property
     def dtype(self) -> np.dtype:
         """Element type; fixed for the life of the variable."""
-        return self._tensor.array.dtype  # pyright: ignore[reportOptionalMemberAccess]
+        return self._symbol.symbol.spec.dtype  # pyright: ignore
 
     @property
     def ndim(self) -> int:
@@ -113,9 +129,11 @@ class Variable(Operators):
         array = np.asarray(value.array if isinstance(value, Tensor) else value)
         self._check_shape(array.shape)
         is_result = isinstance(value, Tensor) and array.dtype == self.dtype
-        self._tensor = Tensor(array if is_result else np.array(array, dtype=self.dtype))
+        tensor = self._tensor = Tensor(array if is_result else np.array(array, dtype=self.dtype))
         self.version += 1
-        return self._tensor
+        if self._home is not None:
+            self._home.changed()
+        return tensor
 
     def _assign_symbolic(self, value: Any) -> Tensor:
         if not state.traces:
@@ -141,12 +159,34 @@ class Variable(Operators):
         Holders are tensors given out, tapes whose gradient is still to come, and views. Reference counts tell, taken of
         attributes and never of local names, which some interpreters do not count: 2 is the attribute and the argument.
         """
-        is_shared = getrefcount(self._tensor) > 2 or getrefcount(self._tensor.array) > 2
+        if self._tensor is None:
+            self._fetch()
+        is_shared = getrefcount(self._tensor) > 2 or getrefcount(self._tensor.array) > 2  # pyright: ignore
         is_fit = self.array.flags.owndata and self.array.flags.carray
         array = self.array if is_fit and not is_shared else self.array.copy()
         self._tensor = Tensor(array)
         self.version += 1
+        if self._home is not None:
+            self._home.changed()
         return array
+
+    def settle(self, home: Home | None) -> None:
+        """Let an engine keep the value: `home` is asked for it when it is wanted here; None brings it back for good."""
+        if self._tensor is None:
+            self._fetch()
+        self._home = home
+
+    def moved(self) -> None:
+        """The engine that keeps the value has changed it."""
+        self._tensor = None
+        self.version += 1
+
+    def _fetch(self) -> Tensor:
+        """A copy of the value that an engine keeps."""
+        if self._home is None:
+            raise RuntimeError(f"variable '{self.path}' has lost its value: the engine that kept it is gone")
+        tensor = self._tensor = Tensor(self._home.fetch())
+        return tensor
 
     def _check_shape(self, shape: tuple[Any, ...]) -> None:
         if tuple(shape) != self.shape:
