@@ -7,7 +7,7 @@ from typing import Any
 from ..trainer.core import tree
 from ..trainer.core.errors import describe_received
 from ..trainer.core.tensor import Tensor
-from .matching import match_inputs
+from .matching import match_inputs, named_like_inputs
 from .model import FUNCTIONAL_CLASS, Model
 from .model_config import functional_config, functional_from_config
 from .model_registry import MODELS
@@ -27,10 +27,15 @@ class Functional(Model):
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
         check_symbolic(inputs, outputs, name or "Model")
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+        self.autocast = False  # data becomes what the inputs are; each layer casts for itself
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Run the layers of the graph in order."""
         return self.plan.run(match_inputs(self.plan, inputs, mask))
+
+    def compute_output_shape(self, *input_shapes: Any, **named_shapes: Any) -> Any:
+        """Shapes of the output for shapes of the input (with the batch); None for sizes not known."""
+        return super().compute_output_shape(*named_like_inputs(self.plan, input_shapes), **named_shapes)
 
     def get_config(self) -> dict[str, Any]:
         """Layers, their calls, inputs and outputs, as JSON-able values."""

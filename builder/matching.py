@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from ..trainer import ops
 from ..trainer.core import tree
-from ..trainer.core.dims import equal
+from ..trainer.core.dims import Dim, UndecidableSize, equal, solve, substitute
 from ..trainer.core.errors import ShapeError, format_shape
 from ..trainer.core.tensor import Tensor
+from .layer import map_shapes
 from .plan import Plan
 
 
@@ -52,6 +54,27 @@ def _describe(structure: Any) -> str:
     if isinstance(structure, dict):
         return f"a dictionary with the keys {sorted(structure)}"
     return "one input" if len(leaves) == 1 else f"{len(leaves)} inputs ({', '.join(x.name or 'input' for x in leaves)})"
+
+
+def named_like_inputs(plan: Plan, shapes: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Shapes with sizes that are not known (None) named as in the model's inputs: equal names are equal sizes."""
+    given: list[tuple[Any, ...]] = []
+    map_shapes(given.append, list(shapes))
+    own = [x.shape for x in plan.input_tensors]
+    if [len(shape) for shape in given] != [len(shape) for shape in own]:
+        return shapes
+    sizes: dict[str, Any] = {}
+    pairs = [pair for shape, expected in zip(given, own, strict=True) for pair in zip(shape, expected, strict=True)]
+    for size, expected in sorted(pairs, key=lambda pair: len(str(pair[1]))):
+        if isinstance(size, int) and isinstance(expected, Dim):
+            with suppress(UndecidableSize):
+                solve(expected, size, sizes)
+    remaining = iter(own)
+
+    def named(shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(substitute(e, sizes) if s is None else s for s, e in zip(shape, next(remaining), strict=True))
+
+    return tuple(map_shapes(named, list(shapes)))
 
 
 def match_one(x: Any, reference: Tensor) -> Any:

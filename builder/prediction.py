@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..exporters.runtime import session
 from ..trainer.core.tensor import Tensor
 from ..trainer.data.structure import unpack_x_y_sample_weight
@@ -41,6 +43,8 @@ def prediction_step(model: Any, runtime: str, device: str, providers: list[str] 
                 warnings.warn(f"model '{model.name}' predicts on NumPy: {error}", stacklevel=2)
             return own_step(data)
         values = [v.array if isinstance(v, Tensor) else v for v in match_inputs(model.plan, x, None)]
+        if any(0 in np.shape(v) for v in values):
+            return own_step(data)  # onnxruntime ends the process where a recurrent layer gets an empty batch
         try:
             return running(values)
         except Exception:

@@ -10,7 +10,7 @@ from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import Trace
 from .input import InputLayer
 from .layer import Layer
-from .matching import match_inputs
+from .matching import match_inputs, named_like_inputs
 from .model import Model
 from .model_config import sequential_config, sequential_from_config
 from .model_registry import MODELS
@@ -31,6 +31,7 @@ class Sequential(Model):
 
     def __init__(self, layers: Sequence[Any] | None = None, trainable: bool = True, name: str | None = None) -> None:
         super().__init__(trainable=trainable, name=name)
+        self.autocast = False  # data becomes what the input is; each layer casts for itself
         self._stack: list[Layer] = []
         for layer in layers or []:
             self.add(layer, rebuild=False)
@@ -124,6 +125,11 @@ class Sequential(Model):
         for layer in self._stack:
             x = layer(x)
         return x
+
+    def compute_output_shape(self, *input_shapes: Any, **named_shapes: Any) -> Any:
+        """Shapes of the output for shapes of the input (with the batch); None for sizes not known."""
+        shapes = input_shapes if self._plan is None else named_like_inputs(self._plan, input_shapes)
+        return super().compute_output_shape(*shapes, **named_shapes)
 
     def child_layers(self) -> list[Layer]:
         """The layers of the stack."""

@@ -172,10 +172,16 @@ def _explain(primitive: Primitive, inputs: Sequence[Any], attributes: Mapping[st
         return apply_symbolic(primitive, inputs, attributes)
     specs = [None if x is None else TensorSpec(x.shape, x.dtype) for x in inputs]
     try:
-        primitive.infer(*specs, **attributes)
+        inferred = primitive.infer(*specs, **attributes)
     except (ShapeError, DtypeError) as known:
         raise with_operation(known, primitive, specs) from None
-    raise error
+    empty = [np.empty(spec.shape, spec.dtype) for spec in (inferred if type(inferred) is tuple else (inferred,))]
+    if any(array.size for array in empty) or not isinstance(error, ValueError):
+        raise error
+    outputs = tuple(Tensor(array) for array in empty)  # not every kernel runs on nothing, to give nothing
+    if state.tapes:
+        record(primitive, inputs, attributes, outputs)
+    return outputs if type(inferred) is tuple else outputs[0]
 
 
 def unsupported_lowering(name: str) -> Callable[..., Value]:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from ..core.dims import product
-from ..core.errors import ShapeError, format_shape
 from ..core.tensor import Tensor
 from .arithmetic import divide
 from .axes import transpose
@@ -16,6 +15,7 @@ from .convert import cast, convert_to_tensor, to_float
 from .join import concatenate
 from .linalg import matmul
 from .pooling_primitives import average_pool_primitive, max_pool_primitive
+from .reduce import amax
 from .windows import check_image_rank, per_axis, standard_data_format, standard_padding
 
 __all__ = ["adaptive_average_pool", "adaptive_max_pool", "average_pool", "max_pool"]
@@ -74,27 +74,22 @@ def _adaptive_axes(operation: str, x: Tensor, output_size: Any, data_format: Any
     given = (output_size,) * rank if isinstance(output_size, (int, np.integer)) else tuple(output_size)
     if len(given) != rank:
         raise ValueError(f"{operation}: output_size needs one integer, or {rank}, got {output_size!r}")
-    wanted = [(first + i, x.shape[first + i] if n is None else n) for i, n in enumerate(given)]
-    for axis, n in wanted:
-        size = x.shape[axis]
+    wanted = [(first + i, n) for i, n in enumerate(given) if n is not None]
+    for _, n in wanted:
         if not isinstance(n, (int, np.integer)) or n < 1:
             raise ValueError(f"{operation}: output_size must be whole numbers of at least 1, got {output_size!r}")
-        if not isinstance(size, int) and n != 1:
-            raise ShapeError(
-                f"{operation}: axis {axis} of {format_shape(x.shape)} must have a known size to be cut into {n} "
-                "windows; fix it in the model's Input, or use output_size=1"
-            )
     return [(axis, int(n)) for axis, n in wanted]
 
 
-def _bounds(size: int, windows: int) -> list[tuple[int, int]]:
+def _bounds(size: Any, windows: int) -> list[tuple[Any, Any]]:
     """First cell and end of each window; neighbours share cells where the size is no multiple."""
     return [(i * size // windows, -(-(i + 1) * size // windows)) for i in range(windows)]
 
 
 def _regular(x: Tensor, axes: list[tuple[int, int]]) -> tuple[int, ...] | None:
     """The window's sizes where every axis divides evenly."""
-    if any(not isinstance(x.shape[a], int) or x.shape[a] % n for a, n in axes):
+    spatial = len(x.shape) - 2
+    if len(axes) < spatial or any(not isinstance(x.shape[a], int) or x.shape[a] % n for a, n in axes):
         return None
     return tuple(x.shape[a] // n for a, n in axes)
 
@@ -102,8 +97,7 @@ def _regular(x: Tensor, axes: list[tuple[int, int]]) -> tuple[int, ...] | None:
 def adaptive_average_pool(inputs: Any, output_size: Any, data_format: str | None = None) -> Tensor:
     """The means of so many windows that the result has the wanted sizes.
 
-    Window i of n reaches from `floor(i * size / n)` to `ceil((i + 1) * size / n)`. An axis of unknown size can be
-    pooled to 1 only (`ShapeError` otherwise).
+    Window i of n reaches from `floor(i * size / n)` to `ceil((i + 1) * size / n)`, also of an axis of unknown size.
 
     >>> import sardonyx as sx
     >>> sx.ops.adaptive_average_pool(sx.ops.ones((1, 7, 5, 3)), (3, 2)).shape
@@ -125,8 +119,12 @@ def adaptive_average_pool(inputs: Any, output_size: Any, data_format: str | None
 
 
 def _average_axis(x: Tensor, axis: int, windows: int) -> Tensor:
-    """Means along one axis as a product with a matrix of weights."""
+    """Means along one axis as a product with a matrix of weights; of a size that is not known, window by window."""
     size: Any = x.shape[axis]
+    if not isinstance(size, int):
+        cut = [(x[(*[slice(None)] * axis, slice(a, b))], b - a) for a, b in _bounds(size, windows)]
+        means = [divide(sum_axes(part, (axis,), True), cast(convert_to_tensor(n), x.dtype)) for part, n in cut]
+        return concatenate(means, axis=axis)
     weights = np.zeros((size, windows), x.dtype)
     for i, (start, stop) in enumerate(_bounds(size, windows)):
         weights[start:stop, i] = 1.0 / (stop - start)
@@ -156,11 +154,14 @@ def _max_axis(x: Tensor, axis: int, windows: int) -> Tensor:
     size = x.shape[axis]
     if size == windows:
         return x
+    if not isinstance(size, int):
+        cut = [x[(*[slice(None)] * axis, slice(a, b))] for a, b in _bounds(size, windows)]
+        return concatenate([amax(part, axis, True) for part in cut], axis=axis)
     before, after = product(x.shape[:axis]), product(x.shape[axis + 1 :])
     flat = reshape(x, (before, size, after))
     reach: Any = size
     if windows != 1:
-        bounds = _bounds(size, windows)  # pyright: ignore[reportArgumentType]
+        bounds = _bounds(size, windows)
         reach = max(stop - start for start, stop in bounds)
         flat = flat if size == reach * windows else _side_by_side(flat, bounds, reach)
     options: dict[str, Any] = {"pool": (reach,), "strides": (reach,), "padding": "valid", "channels_last": True}

@@ -170,11 +170,6 @@ ERRORS = [
     (lambda: ops.average_pool(IMAGE, 2, data_format="first"), ValueError, "data_format must be"),
     (lambda: ops.adaptive_max_pool(IMAGE, (1, 2, 3)), ValueError, "output_size needs one integer, or 2"),
     (lambda: ops.adaptive_average_pool(IMAGE, 0), ValueError, "output_size must be whole numbers of at least 1"),
-    (
-        lambda: sx.trace(lambda x: ops.adaptive_max_pool(x, 2), sx.TensorSpec((1, None, 4, 2))),
-        ShapeError,
-        "must have a known size",
-    ),
 ]
 
 
@@ -183,3 +178,13 @@ def test_error(call, kind, message):
     with pytest.raises(kind) as caught:
         call()
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("windows", [1, 2, 3, (2, None), (None, 1)])
+@pytest.mark.parametrize("function", [ops.adaptive_max_pool, ops.adaptive_average_pool])
+def test_adaptive_pooling_of_unknown_sizes(function, windows):
+    graph = sx.trace(lambda x: function(x, windows), sx.TensorSpec(("batch", "height", "width", 2)))
+    for sizes in ((1, 4, 5, 2), (2, 7, 3, 2), (1, 1, 2, 2)):
+        image = np.random.default_rng(0).normal(size=sizes).astype(np.float32)
+        np.testing.assert_allclose(graph.run(image), function(image, windows).numpy(), rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(run_graph(graph, image)[0], graph.run(image), rtol=1e-5, atol=1e-6)
