@@ -9,12 +9,14 @@ import numpy as np
 from ..trainer import optimizers
 from ..trainer.core import tree
 from ..trainer.core.graph import Graph
+from ..trainer.core.told import tells_line
 from ..trainer.loop import steps, training
 from ..trainer.loop.compiled import CompiledLoss, CompiledMetrics, names_of_outputs
 from ..trainer.metrics import Mean, Metric
 from ..trainer.ops import convert_to_tensor, shape
 from .inference import model_graph
 from .prediction import DEFAULT_STEP, prediction_step
+from .step_runner import Steps
 from .tracking import owned, settled
 
 
@@ -29,8 +31,10 @@ class ModelTraining:
     _compiled_loss: CompiledLoss | None = None
     _compiled_metrics: CompiledMetrics | None = None
     _loss_tracker: Any = None
+    _steps: dict[str, Steps] = {}  # noqa: RUF012 - replaced by compile, never changed
     _untracked_loss: tuple[Any, Any, list[int]] | None = None
 
+    @tells_line
     def compile(
         self,
         optimizer: Any = "rmsprop",
@@ -45,8 +49,12 @@ class ModelTraining:
     ) -> None:
         """Choose optimizer, losses and metrics: names, objects or functions; one for all outputs, a list, or by name.
 
-        run_eagerly, steps_per_execution, jit_compile and auto_scale_loss are taken for the sake of Keras's programs and
-        change nothing: training runs on NumPy, batch by batch.
+        jit_compile: whether `fit` and `evaluate` run whole steps in onnxruntime. True: from the second batch on, where
+            the step can be compiled (else a warning says why not). "auto": where that is measured to be faster, if
+            NumPy would need more than a few seconds. False: NumPy. A compiled step has Python's values fixed, such as
+            a rate in an attribute; they are looked at again before every epoch.
+        run_eagerly: True is `jit_compile=False`
+        steps_per_execution, auto_scale_loss: taken for the sake of Keras's programs; they change nothing
 
         Raises `ValueError` for unknown names, with the closest known ones, before any data is touched.
 
@@ -54,6 +62,9 @@ class ModelTraining:
         >>> model = sx.Sequential([sx.Input((4,)), sx.layers.Dense(2)])
         >>> model.compile("adam", "mse", metrics=["mae"])
         """
+        if jit_compile not in (True, False, "auto"):
+            raise ValueError(f'compile: jit_compile must be True, False or "auto", got {jit_compile!r}')
+        self._steps = {}
         self.optimizer = optimizers.get(optimizer)
         self._compiled_loss = CompiledLoss(loss, loss_weights)
         self._compiled_metrics = CompiledMetrics(metrics, weighted_metrics, loss)
@@ -164,6 +175,17 @@ class ModelTraining:
                 results.update(value if isinstance(value, dict) else {metric.name: value})
         return {**results, **named}
 
+    def step_runner(self, name: str, count: int | None) -> Steps:
+        """What runs `train_step` or `test_step` for so many batches, compiled or not; made anew by `compile`."""
+        if name not in self._steps:
+            asked = self._compile_arguments or {}
+            mode = False if asked.get("run_eagerly") else asked.get("jit_compile", False)
+            # a step of the user's own may do in Python what a trace does not see: it is compiled when asked for
+            own = getattr(type(self), name) is not getattr(ModelTraining, name)
+            self._steps[name] = Steps(self, name, False if own and mode == "auto" else mode)
+        self._steps[name].steps_left = count or 0
+        return self._steps[name]
+
     def train_step(self, data: Any) -> dict[str, Any]:
         """One update from a batch (x, y, sample_weight); returns what to log. Override for training of your own."""
         return steps.train_step(self, data)  # type: ignore[arg-type]
@@ -176,6 +198,7 @@ class ModelTraining:
         """Predictions for one batch."""
         return steps.predict_step(self, data)  # type: ignore[arg-type]
 
+    @tells_line
     def fit(
         self,
         x: Any = None,
@@ -215,6 +238,7 @@ class ModelTraining:
                 validation_freq,
             )  # fmt: skip
 
+    @tells_line
     def evaluate(
         self,
         x: Any = None,
@@ -235,6 +259,7 @@ class ModelTraining:
         if not self.compiled and type(self).train_step is ModelTraining.train_step:
             raise ValueError(f"model '{self.name}' is not compiled: call compile(optimizer, loss) before {what}()")
 
+    @tells_line
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -242,11 +267,13 @@ class ModelTraining:
         self._require_compiled("train_on_batch")
         return training.on_batch(self, self.train_step, x, y, sample_weight, class_weight, return_dict)
 
+    @tells_line
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Loss and metrics of one batch."""
         self._require_compiled("test_on_batch")
         return training.on_batch(self, self.test_step, x, y, sample_weight, None, return_dict)
 
+    @tells_line
     def predict(
         self,
         x: Any,
@@ -270,6 +297,7 @@ class ModelTraining:
         """The graph of the model in one of its modes, traced anew: what is exported, compared and drawn."""
         return model_graph(self, training)[0]
 
+    @tells_line
     def predict_on_batch(self, x: Any, runtime: str = "auto") -> Any:
         """Outputs for one batch."""
         return tree.map_structure(np.asarray, prediction_step(self, runtime, "auto", None)((x,)))

@@ -41,6 +41,11 @@ def session(
     return running
 
 
+def device_value(array: Any, device: str) -> Any:
+    """onnxruntime's value of an array: on the CPU the same memory, else a copy on the device."""
+    return onnxruntime.OrtValue.ortvalue_from_numpy(array, device)
+
+
 def loads(model: bytes) -> bool:
     """Whether the installed onnxruntime accepts a model."""
     try:

@@ -28,6 +28,11 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def engine_threads() -> int:
+    """Threads of a compiled step: as many as matrix products get."""
+    return _settings["threads"] or available_cores()
+
+
 _controller: list[Any] = []
 
 

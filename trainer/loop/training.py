@@ -125,16 +125,18 @@ def run_epochs(
     """Train epoch by epoch, validating where it is due."""
     listeners.on_train_begin()
     logs: dict[str, Any] = {}
+    step = model.step_runner("train_step", None if batches.steps is None else batches.steps * len(epochs))
     for epoch in epochs:
         model.reset_metrics()
         listeners.on_epoch_begin(epoch)
-        logs = run_batches(model.train_step, batches, listeners, "train", model)
+        logs = run_batches(step.begin_epoch(), batches, listeners, "train", model)
         if validation is not None and _due(validation_freq, epoch + 1):
             results = evaluate_batches(model, validation, listeners)
             logs = {**logs, **{f"val_{name}": value for name, value in results.items()}}
         listeners.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
+    step.release()
     if model.optimizer is not None:
         model.optimizer.finalize_variable_values(model.trainable_variables)
     listeners.on_train_end(logs)
@@ -181,7 +183,8 @@ def evaluate_batches(model: Any, batches: Batches, listeners: Any) -> dict[str, 
     """Loss and metrics over one pass."""
     model.reset_metrics()
     listeners.on_test_begin()
-    logs = run_batches(model.test_step, batches, listeners, "test", model)
+    step = model.step_runner("test_step", batches.steps)
+    logs = run_batches(step.begin_epoch(), batches, listeners, "test", model)
     listeners.on_test_end(logs)
     return logs
 

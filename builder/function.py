@@ -1,0 +1,162 @@
+"""Functions of tensors and variables, traced once for each signature and run whole by onnxruntime."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..exporters.engine import Engine
+from ..exporters.resident import release
+from ..trainer.core import tree
+from ..trainer.core.errors import SymbolicValueError
+from ..trainer.core.spec import TensorSpec
+from ..trainer.core.state import state
+from ..trainer.core.tensor import Tensor
+from ..trainer.core.trace import trace
+from ..trainer.core.variable import Variable
+from ..trainer.threads import engine_threads
+
+NOT_COMPILABLE = (NotImplementedError, SymbolicValueError)
+
+
+class Compiled:
+    """One trace of a function: the engine that runs it, and the structure of its results."""
+
+    def __init__(self, function: Callable[..., Any], args: Any, kwargs: dict[str, Any], device: str) -> None:
+        specs = tree.map_structure(_spec, [list(args), kwargs])
+        graph = trace(function, *specs[0], **specs[1])
+        self.structure = graph.outputs
+        self.leaves = tree.flatten(graph.outputs)
+        self.engine = Engine(graph, device, engine_threads())
+
+    def __call__(self, arrays: list[np.ndarray]) -> Any:
+        """Results as arrays, in the function's structure."""
+        results = iter(self.engine(arrays))
+        return tree.pack_sequence_as(self.structure, [None if x is None else next(results) for x in self.leaves])
+
+    def release(self) -> None:
+        """Bring the values of all variables back to Python."""
+        for variable in self.engine.state.variables:
+            release(variable)
+
+
+def arrays_of(leaves: list[Any]) -> list[np.ndarray]:
+    """The arrays among the leaves of arguments, as onnxruntime reads them."""
+    values = [x.array if isinstance(x, Tensor) else x for x in leaves if isinstance(x, (Tensor, np.ndarray))]
+    return [np.ascontiguousarray(x).reshape(x.shape) for x in values]
+
+
+def signature_of(leaves: list[Any]) -> tuple[Any, ...]:
+    """What of the leaves of arguments decides which trace serves: shapes and dtypes of arrays, all else by value."""
+    return tuple(
+        [(x.shape, x.dtype.str) if isinstance(x, (Tensor, np.ndarray)) else (type(x), _by_value(x)) for x in leaves]
+    )
+
+
+def _by_value(x: Any) -> Any:
+    try:
+        hash(x)
+    except TypeError:
+        return id(x)
+    return x
+
+
+def _spec(x: Any) -> Any:
+    return TensorSpec(x.shape, x.dtype) if isinstance(x, (Tensor, np.ndarray)) else x
+
+
+class Function:
+    """A Python function and its traces; see `function`."""
+
+    def __init__(self, python_function: Callable[..., Any], device: str = "cpu") -> None:
+        self.python_function = python_function
+        self.device = device
+        self.traces: dict[Any, Compiled | None] = {}
+        self.calls = 0
+        functools.update_wrapper(self, python_function)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """A method: a function of its own for each object."""
+        if instance is None:
+            return self
+        name = f"_function_{self.python_function.__name__}"
+        known = vars(instance).get(name)
+        if known is None:
+            known = Function(self.python_function.__get__(instance, owner), self.device)
+            object.__setattr__(instance, name, known)
+        return known
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The function's results; inside a trace or under a tape of the caller's, the function itself runs."""
+        leaves = tree.flatten([list(args), kwargs])
+        if state.traces or state.tapes or any(isinstance(x, Tensor) and x.array is None for x in leaves):
+            return self.python_function(*args, **kwargs)
+        self.calls += 1
+        if self.calls == 1:
+            return self.python_function(*args, **kwargs)  # makes the weights and the optimizer's state
+        compiled = self._compiled(leaves, args, kwargs)
+        if compiled is None:
+            return self.python_function(*args, **kwargs)
+        return tree.map_structure(lambda x: None if x is None else Tensor(x), compiled(arrays_of(leaves)))
+
+    def _compiled(self, leaves: list[Any], args: Any, kwargs: dict[str, Any]) -> Compiled | None:
+        key = (len(args), tuple(sorted(kwargs)), signature_of(leaves))
+        if key not in self.traces:
+            self.traces[key] = compiled_or_none(self.python_function, args, kwargs, self.device)
+        return self.traces[key]
+
+    def release(self) -> None:
+        """Bring the values of all variables back to Python, as it happens by itself when one is looked at."""
+        for compiled in self.traces.values():
+            if compiled is not None:
+                compiled.release()
+
+
+def compiled_or_none(
+    python_function: Callable[..., Any], args: Any, kwargs: dict[str, Any], device: str, what: str | None = None
+) -> Compiled | None:
+    """The function compiled; None, and one warning that says why, where it cannot be."""
+    try:
+        return Compiled(python_function, args, kwargs, device)
+    except NOT_COMPILABLE as error:
+        name = what or f"function '{getattr(python_function, '__name__', 'call')}'"
+        warnings.warn(f"{name} runs on NumPy, not compiled: {error}", stacklevel=3)
+        return None
+
+
+def function(python_function: Callable[..., Any] | None = None, *, device: str = "cpu") -> Any:
+    """Compile a function of tensors and variables, such as a training step with a `GradientTape` (TensorFlow's name).
+
+    It is traced once for each combination of shapes, dtypes and Python arguments, and run whole by onnxruntime:
+    reads and assignments of variables, gradients and optimizers included. The very first call runs on NumPy, so that
+    weights are made. What cannot be traced or expressed in ONNX runs on NumPy, after one warning that says why.
+
+    device: "cpu", or "cuda", which must be there
+
+    Python values other than arrays are fixed in a trace: another value makes another trace.
+
+    >>> import sardonyx as sx
+    >>> weight = sx.Variable(1.0)
+    >>> @sx.function
+    ... def step(x):
+    ...     with sx.GradientTape() as tape:
+    ...         loss = (weight * x - 6.0) ** 2
+    ...     weight.assign_sub(0.1 * tape.gradient(loss, weight))
+    ...     return loss
+    >>> losses = [float(step(sx.ops.convert_to_tensor(2.0))) for _ in range(20)]
+    >>> round(float(weight), 3)
+    3.0
+    """
+    if python_function is None:
+        return lambda decorated: Function(decorated, device)
+    return Function(python_function, device)
+
+
+def settle_variables(variables: list[Variable]) -> None:
+    """Bring the values of variables back to Python."""
+    for variable in variables:
+        release(variable)

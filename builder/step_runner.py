@@ -1,0 +1,111 @@
+"""Which engine runs a model's training and evaluation steps: NumPy, or onnxruntime with the step compiled whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..trainer.core import tree
+from .function import Compiled, arrays_of, compiled_or_none, settle_variables, signature_of
+
+LEAST_SECONDS = 3.0
+"""With "auto", training that NumPy would finish sooner is not compiled: making and measuring a session takes time."""
+MEASURED = 4
+"""Steps of each engine that are timed; the fastest counts."""
+SEEN_OFTEN = 3
+"""Batches of a further shape (the last of an epoch) run on NumPy until there were so many of them."""
+
+
+class Steps:
+    """Runs one kind of step (`train_step`, `test_step`) of a model, compiled where that is asked for and possible."""
+
+    def __init__(self, model: Any, name: str, mode: Any, device: str = "cpu") -> None:
+        self.model = model
+        self.name = name
+        self.mode = mode
+        self.device = device
+        self.traces: dict[Any, Compiled | None] = {}
+        self.seen: dict[Any, int] = {}
+        self.marks: Any = None
+        self.choice: bool | None = None if mode == "auto" else bool(mode)
+        self.timings: dict[bool, list[float]] = {False: [], True: []}
+        self.steps_left = 0
+
+    def begin_epoch(self) -> Callable[[Any], Any]:
+        """The step to run; traces are forgotten when layers, optimizer or losses are not as they were."""
+        if self.choice is False:
+            return getattr(self.model, self.name)
+        marks = python_state(self.model)
+        if self.marks is not None and marks != self.marks:
+            self.traces.clear()
+        self.marks = marks
+        return self
+
+    def __call__(self, data: Any) -> Any:
+        """One step; returns the logs."""
+        self.steps_left -= 1
+        python_step = getattr(self.model, self.name)
+        leaves = tree.flatten(list(data))
+        key = (signature_of(leaves), tuple([id(v) for v in self.model.trainable_variables]))
+        count = self.seen[key] = self.seen.get(key, 0) + 1
+        if self.choice is None:
+            return self._measure(python_step, data, leaves, key)
+        if key not in self.traces and (count == 1 or (self.traces and count <= SEEN_OFTEN)):
+            return python_step(data)  # makes weights and the optimizer's state
+        compiled = self._compiled(python_step, data, key) if self.choice else None
+        return python_step(data) if compiled is None else compiled(arrays_of(leaves))
+
+    def _compiled(self, python_step: Callable[[Any], Any], data: Any, key: Any) -> Compiled | None:
+        if key not in self.traces:
+            what = f"model '{self.model.name}': {self.name}"
+            self.traces[key] = compiled_or_none(python_step, (data,), {}, self.device, what)
+            if self.traces[key] is None:
+                self.choice = False
+        return self.traces[key]
+
+    def _measure(self, python_step: Callable[[Any], Any], data: Any, leaves: list[Any], key: Any) -> Any:
+        """Steps while it is open which engine is faster: the first ones on NumPy, the next ones compiled."""
+        plain, compiled = self.timings[False], self.timings[True]
+        if len(plain) <= MEASURED:  # the very first step makes weights and does not count
+            return self._timed(plain, lambda: python_step(data))
+        fastest = min(plain[1:])
+        if fastest * self.steps_left < LEAST_SECONDS:
+            return python_step(data)
+        trace = self._compiled(python_step, data, key)
+        if trace is None:
+            return python_step(data)
+        result = self._timed(compiled, lambda: trace(arrays_of(leaves)))
+        if len(compiled) > MEASURED:
+            self.choice = min(compiled[1:]) < fastest
+            if not self.choice:
+                self.release()
+        return result
+
+    def _timed(self, durations: list[float], run: Callable[[], Any]) -> Any:
+        start = time.perf_counter()
+        result = run()
+        durations.append(time.perf_counter() - start)
+        return result
+
+    def release(self) -> None:
+        """Bring the values of all variables back to Python."""
+        for compiled in self.traces.values():
+            if compiled is not None:
+                settle_variables(compiled.engine.state.variables)
+
+
+def python_state(model: Any) -> list[Any]:
+    """Plain values in the attributes of layers, optimizer and losses: a trace has them fixed."""
+    loss = getattr(model, "_compiled_loss", None)
+    holders = [*model.walk_layers(), model.optimizer, *([] if loss is None else loss.losses)]
+    marks: list[Any] = []
+    for holder in holders:
+        if holder is not None:
+            marks.append(id(holder))
+            marks += [x for x in vars(holder).items() if isinstance(x[1], (bool, int, float, str)) and x[0] not in OWN]
+    return marks
+
+
+OWN = ("built", "stop_training", "_loss_tracker", "_untracked_loss")
+"""Attributes of the library's own that say nothing about what a step computes."""

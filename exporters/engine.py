@@ -1,0 +1,127 @@
+"""Graphs with effects, run by onnxruntime: training steps and functions whose variables stay inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..trainer.core.dims import is_static
+from ..trainer.core.graph import Graph
+from ..trainer.core.variable import Variable
+from .convert import DEFAULT_OPSET, to_graph
+from .resident import Resident, resident
+from .runtime import device_value, explain, session
+from .serialize import model_proto
+
+
+class StateGraph:
+    """A graph whose variables are inputs, and the values assigned to them further outputs."""
+
+    def __init__(self, graph: Graph, names: Mapping[Variable, str] | None = None) -> None:
+        self.variables = list(dict.fromkeys([*graph.variables, *graph.assigns]))
+        self.assigned = list(graph.assigns)
+        self.names = unique_names(self.variables, names or {})
+        self.inputs = [x.name or f"input_{i}" for i, x in enumerate(graph.inputs)]
+        self.outputs = [f"output_{i}" for i in range(len(graph.results))]
+        state = [v.symbol() for v in self.variables]
+        self.graph = Graph([*graph.inputs, *state], [*graph.results, *graph.assigns.values()])
+
+    def new_name(self, variable: Variable) -> str:
+        """Name of the output that holds a variable's next value."""
+        return f"{self.names[variable]}/next"
+
+    def lower(self, opset: int = DEFAULT_OPSET) -> Any:
+        """The ONNX graph."""
+        inputs = [*self.inputs, *[self.names[v] for v in self.variables]]
+        outputs = [*self.outputs, *[self.new_name(v) for v in self.assigned]]
+        return to_graph(self.graph, inputs, outputs, opset)
+
+
+def unique_names(variables: Sequence[Variable], given: Mapping[Variable, str]) -> dict[Variable, str]:
+    """A name for each variable: as given, or its path, with a number where it is taken."""
+    names: dict[Variable, str] = {}
+    taken: set[str] = set()
+    for variable in variables:
+        base = name = given.get(variable) or variable.path or variable.name
+        count = 1
+        while name in taken:
+            name, count = f"{base}_{count}", count + 1
+        taken.add(name)
+        names[variable] = name
+    return names
+
+
+class Engine:
+    """One graph in one onnxruntime session; runs on arrays of the shapes it was made for.
+
+    Raises `NotImplementedError` for a graph that ONNX cannot express, with the operation's name.
+    """
+
+    def __init__(self, graph: Graph, device: str = "cpu", threads: int = 1) -> None:
+        self.device = device
+        self.state = StateGraph(graph)
+        lowered = self.state.lower()
+        self.sources = lowered.sources()
+        proto = model_proto(lowered, DEFAULT_OPSET, {})
+        self.running = session(proto.SerializeToString(), device=device, threads=threads)
+        self.declared = {x.name for x in self.running.get_inputs()}
+        self.result_specs = [x.spec for x in graph.results]
+        self.buffers = [
+            np.empty(spec.shape, spec.dtype) if is_static(spec.shape) else None for spec in self.result_specs
+        ]
+        self.read = [v for v in self.state.variables if self.state.names[v] in self.declared]
+        self.homes: list[Resident] = []
+        self.bindings: dict[tuple[int, ...], Any] = {}
+
+    def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Results for input arrays; variables take their next values. What is returned is the caller's own."""
+        binding = self._binding()
+        for name, array in zip(self.state.inputs, arrays, strict=True):
+            if name in self.declared:
+                binding.bind_cpu_input(name, array)
+        try:
+            self.running.run_with_iobinding(binding)
+        except Exception as error:
+            if type(error).__module__.startswith("onnxruntime"):
+                raise explain(error, self.sources) from error
+            raise
+        for home in self.homes:
+            home.moved()
+        if all(buffer is not None for buffer in self.buffers):
+            return [buffer.copy() for buffer in self.buffers if buffer is not None]
+        made = binding.get_outputs()
+        return [made[i].numpy() if b is None else b.copy() for i, b in enumerate(self.buffers)]
+
+    def _binding(self) -> Any:
+        """Buffers bound for the present places of all variables; a run swaps those that are assigned."""
+        known = [v._home for v in self.state.variables]
+        if any(not isinstance(home, Resident) or home.device != self.device for home in known):
+            self.bindings.clear()
+            known = [resident(v, self.device) for v in self.state.variables]
+        homes: list[Resident] = known  # pyright: ignore[reportAssignmentType]
+        for home in homes:
+            if home.stale:
+                home.take_over()
+        key = tuple([home.place for home in homes])
+        binding = self.bindings.get(key)
+        if binding is None or binding[1] != [id(home) for home in homes]:
+            binding = self.bindings[key] = (self._bind(), [id(home) for home in homes])
+        return binding[0]
+
+    def _bind(self) -> Any:
+        binding = self.running.io_binding()
+        names = self.state.names
+        for variable in self.read:
+            home = resident(variable, self.device)
+            binding.bind_ortvalue_input(names[variable], home.values[home.place])
+        for name, buffer in zip(self.state.outputs, self.buffers, strict=True):
+            if buffer is None:
+                binding.bind_output(name)
+            else:
+                binding.bind_ortvalue_output(name, device_value(buffer, "cpu"))
+        self.homes = [resident(variable, self.device) for variable in self.state.assigned]
+        for variable, home in zip(self.state.assigned, self.homes, strict=True):
+            binding.bind_ortvalue_output(self.state.new_name(variable), home.values[1 - home.place])
+        return binding
