@@ -24,6 +24,7 @@ from .trainer import (
     regularizers,
 )
 from .trainer.callbacks import Callback
+from .trainer.conversion import do_not_convert
 from .trainer.core import tree
 from .trainer.core.errors import DtypeError, ShapeError, SymbolicValueError
 from .trainer.core.primitive import Primitive
@@ -75,6 +76,6 @@ __all__ = [
     "Callback", "CheckReport", "DtypeError", "Finding", "Functional", "GradientTape", "Initializer", "Input",
     "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer", "Primitive", "Regularizer", "SeedGenerator", "Sequential",
     "ShapeError", "SymbolicValueError", "Tensor", "TensorSpec", "Variable", "__version__", "activations", "callbacks",
-    "config", "constraints", "datasets", "exporters", "grad", "initializers", "layers", "losses", "metrics", "models",
-    "ops", "optimizers", "random", "regularizers", "saving", "trace", "tree", "utils", "value_and_grad",
+    "config", "constraints", "datasets", "do_not_convert", "exporters", "grad", "initializers", "layers", "losses", "metrics",
+    "models", "ops", "optimizers", "random", "regularizers", "saving", "trace", "tree", "utils", "value_and_grad",
 ]  # fmt: skip

@@ -50,6 +50,8 @@ def symbolic_input(spec: TensorSpec, name: str | None = None) -> Tensor:
 def trace(function: Callable[..., Any], *specs: Any, **keyword_specs: Any) -> Graph:
     """The graph of a function: arguments are structures of `TensorSpec` (other leaves pass through unchanged).
 
+    Python's `if`, `while` and `for` on tensors become If, Loop and Scan (`trainer/conversion`).
+
     >>> import sardonyx as sx
     >>> graph = sx.trace(lambda x: sx.ops.relu(x) + 1, sx.TensorSpec(("batch", 3)))
     >>> [node.primitive.name for node in graph.nodes]
@@ -63,6 +65,7 @@ def trace(function: Callable[..., Any], *specs: Any, **keyword_specs: Any) -> Gr
             return inputs[-1]
         return leaf
 
+    function = FUNCTIONS["converted"](function)
     arguments = tree.map_structure(placeholder, list(specs))
     keywords = tree.map_structure(placeholder, keyword_specs)
     with Trace() as effects:

@@ -15,7 +15,7 @@ from ..core.operators import FUNCTIONS
 from ..core.primitive import Primitive
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
-from .bodies import bind, captured, check_alike, compile_body, known_sizes, outer_value, size_names, trace_body
+from .bodies import Body, bind, captured, check_alike, compile_body, known_sizes, outer_value, size_names, trace_body
 
 __all__: list[str] = []
 
@@ -72,7 +72,11 @@ def choose(predicate: Tensor, then: Any, otherwise: Any) -> Any:
     """The structure that one of two functions gives; functions of nothing, which read tensors from outside."""
     if predicate.array is not None:
         return then() if predicate.array else otherwise()
-    bodies = [trace_body(then), trace_body(otherwise)]
+    return choose_body(predicate, [trace_body(then), trace_body(otherwise)])
+
+
+def choose_body(predicate: Tensor, bodies: Sequence[Body]) -> Any:
+    """The structure that one of two traced functions gives, the first where the symbolic `predicate` holds."""
     variables = list(dict.fromkeys(v for body in bodies for v in body.assigned))
     results = [[*body.results, *[body.assigned.get(v, v.symbol()) for v in variables]] for body in bodies]
     check_alike("cond: the results of true_fn and false_fn", results[0], results[1])

@@ -1,0 +1,203 @@
+"""Which functions are converted, and how a call in converted code finds the converted one."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import functools
+import inspect
+import sysconfig
+from collections.abc import Callable
+from types import BuiltinMethodType, CodeType, FunctionType, MethodType
+from typing import Any, TypeVar
+
+from ..core.errors import is_own_file
+from ..core.operators import FUNCTIONS
+from . import builtin_functions, iteration
+from .code import compile_definition, make_function
+from .iteration import Collected
+from .places import touch
+from .source import NoSource, find_definition
+from .statements import helper_name, rewrite
+
+__all__: list[str] = []
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+MARK = "_sardonyx_do_not_convert"
+INSTALLED = tuple(
+    {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")} | {"<frozen", "<__array"}
+)
+NOT_PLAIN = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+_converted: dict[CodeType, tuple[CodeType, str] | None] = {}
+_made: set[CodeType] = set()
+_reasons: dict[tuple[str, str], str] = {}
+
+
+def do_not_convert(function: Function) -> Function:
+    """Let a function run as plain Python while a model is traced: its `if`, `while` and `for` stay Python's.
+
+    A condition on a tensor is then refused in it, as everywhere outside of converted code. Gives the function itself.
+
+    >>> import sardonyx as sx
+    >>> @sx.do_not_convert
+    ... def depth(x, limit):
+    ...     return limit if x.shape[-1] > limit else x.shape[-1]
+    >>> depth(sx.ops.zeros((2, 3)), 2)
+    2
+    """
+    setattr(function, MARK, True)
+    return function
+
+
+def converted(function: Any) -> Any:
+    """A callable whose Python control flow becomes the graph's where tensors decide; itself where there is none.
+
+    >>> import sardonyx as sx
+    >>> def clipped(x):
+    ...     if sx.ops.max(x) > 1:
+    ...         x = x / sx.ops.max(x)
+    ...     return x
+    >>> graph = sx.trace(clipped, sx.TensorSpec((3,)))
+    >>> graph.nodes[-1].primitive.name
+    'cond'
+    """
+    if isinstance(function, FunctionType):
+        return _converted_function(function)
+    if isinstance(function, MethodType):
+        inner = converted(function.__func__)
+        return function if inner is function.__func__ else MethodType(inner, function.__self__)
+    if isinstance(function, functools.partial):
+        return functools.partial(converted(function.func), *map(_callback, function.args), **function.keywords)
+    return function
+
+
+def _converted_function(function: FunctionType) -> FunctionType:
+    code = function.__code__
+    if code in _made or not _is_users(function):
+        return function
+    if code not in _converted:
+        try:
+            _converted[code] = _convert(function)
+        except NoSource as reason:
+            _converted[code] = None
+            _reasons[code.co_filename, code.co_name] = str(reason)
+    found = _converted[code]
+    return function if found is None else make_function(found[0], function, found[1], _runtime[0])
+
+
+def _is_users(function: FunctionType) -> bool:
+    """Whether a function is the user's own, and plain enough to be converted."""
+    code = function.__code__
+    if is_own_file(code.co_filename) or code.co_filename.startswith(INSTALLED) or hasattr(function, MARK):
+        return False
+    if code.co_flags & NOT_PLAIN:
+        _reasons[code.co_filename, code.co_name] = "generators and coroutines are not converted"
+        return False
+    return True
+
+
+def _convert(function: FunctionType) -> tuple[CodeType, str]:
+    found = find_definition(function)
+    node: Any = copy.deepcopy(found.definition)
+    if isinstance(node, ast.Lambda):
+        value = ast.copy_location(ast.Return(node.body), node.body)
+        definition: Any = ast.parse("def _(): pass").body[0]
+        definition.name, definition.args, definition.body = "<lambda>", node.args, [value]
+        node = ast.copy_location(definition, node)
+    helper = helper_name(node)
+    rewritten = rewrite(node, helper, found.class_name)
+    code = compile_definition(rewritten, function.__code__, found.class_name, helper)
+    _remember(code)
+    return code, helper
+
+
+def _remember(code: CodeType) -> None:
+    """Converted functions, and those inside them, are not converted again."""
+    _made.add(code)
+    for part in code.co_consts:
+        if isinstance(part, CodeType):
+            _remember(part)
+
+
+def why_unconverted(file: str, name: str) -> str | None:
+    """Why a function of the user's runs unconverted; None when it does not."""
+    return _reasons.get((file, name))
+
+
+CHANGING = frozenset(
+    "append extend insert pop remove clear update setdefault popitem add discard sort reverse appendleft popleft fill "
+    "put resize itemset".split()
+)
+
+
+def callee(function: Any) -> Any:
+    """What a call in converted code really calls."""
+    if isinstance(function, (FunctionType, MethodType)):
+        code = getattr(getattr(function, "__func__", function), "__code__", None)
+        if code is not None and is_own_file(code.co_filename):
+            return _library(function)
+        return converted(function)
+    if isinstance(function, BuiltinMethodType) and function.__name__ in CHANGING and not inspect.ismodule(function.__self__):
+        touch(function.__self__)
+        return function
+    try:
+        replaced = REPLACED.get(function)
+    except TypeError:  # an object that cannot be hashed
+        return function
+    if replaced is not None:
+        return replaced
+    if isinstance(function, functools.partial):
+        return converted(function)
+    if isinstance(function, type):
+        return function
+    call = getattr(type(function), "__call__", None)
+    if isinstance(call, FunctionType) and not is_own_file(call.__code__.co_filename):
+        return MethodType(converted(call), function)
+    return function
+
+
+def _library(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of the library, which gets the user's functions converted, and what loops collected as tensors."""
+
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        if any(type(x) is Collected for x in (*arguments, *keywords.values())):
+            return _on_collected(function, arguments, keywords)
+        return function(*map(_callback, arguments), **{k: _callback(v) for k, v in keywords.items()})
+
+    return call
+
+
+def _on_collected(function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    named = function.__name__
+    if named in ("stack", "concatenate") and len(arguments) == 1:
+        found = arguments[0]
+        return (found.stacked if named == "stack" else found.joined)(keywords.get("axis", 0))
+    if named in ("stack", "concatenate") and len(arguments) == 2:
+        found = arguments[0]
+        return (found.stacked if named == "stack" else found.joined)(arguments[1])
+    plain = [x.stacked() if type(x) is Collected else x for x in arguments]
+    return function(*plain, **{k: v.stacked() if type(v) is Collected else v for k, v in keywords.items()})
+
+
+def _callback(value: Any) -> Any:
+    """An argument that is a function of the user's, converted."""
+    return converted(value) if isinstance(value, (FunctionType, MethodType, functools.partial)) else value
+
+
+def list_of(iterable: Any, function: Callable[[Any], Any]) -> Any:
+    """`[function(x) for x in iterable]`."""
+    steps = iteration.steps_of(iterable)
+    if steps is None:
+        return [function(x) for x in iterable]
+    return Collected([], FUNCTIONS["map"](function, steps.streams))
+
+
+REPLACED: dict[Any, Any] = builtin_functions.REPLACED
+_runtime: list[Any] = []
+
+
+def use_runtime(runtime: Any) -> None:
+    """Name the object whose functions converted code calls."""
+    _runtime[:] = [runtime]
