@@ -15,6 +15,7 @@ from ..trainer.core.dtypes import as_dtype, dtype_name
 from ..trainer.core.errors import ShapeError, format_shape
 from ..trainer.core.spec import TensorSpec, as_shape
 from ..trainer.core.state import state
+from ..trainer.core.told import Told
 from ..trainer.core.trace import Trace, symbolic_input
 from ..trainer.core.variable import Variable
 from ..trainer.naming import automatic_name
@@ -22,10 +23,11 @@ from ..trainer.ops.seed import SeedGenerator
 from .call import LayerCall, NamedScope, contexts
 from .configuration import bind_arguments, layer_config, layer_from_config
 from .layer_call import call_layer
+from .signature import mark_builds
 from .tracking import Settled, owned, sub_layers, unique_variables, walk
 
 
-class Layer:
+class Layer(Told):
     """State (weights) and a computation (`call`) from tensors to tensors.
 
     Subclasses write `__init__` (configuration), `build(input_shape)` (weights, made with `add_weight`, once the
@@ -44,12 +46,13 @@ class Layer:
     _call_losses: list[Any]
     _weights: list[Variable]
     _arguments: dict[str, Any]
+    _settled: Settled | None
     built: bool
+    made_by = "autocast"
     UNTRACKED: ClassVar[frozenset[str]] = frozenset({"_calls", "_call_losses", "_view", "_arguments", "_settled"})
 
-    _settled: Settled | None
-
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        mark_builds(cls)
         layer = super().__new__(cls)
         layer._calls = []
         layer._call_losses = []
@@ -72,10 +75,8 @@ class Layer:
         if "input_shape" in kwargs:
             self._input_shape_argument = kwargs.pop("input_shape")
         if kwargs:
-            raise ValueError(
-                f"{type(self).__name__}: unknown argument{'s' if len(kwargs) > 1 else ''} "
-                f"{', '.join(map(repr, kwargs))}"
-            )
+            many = "s" if len(kwargs) > 1 else ""
+            raise ValueError(f"{type(self).__name__}: unknown argument{many} {', '.join(map(repr, kwargs))}")
         if name is not None and (not isinstance(name, str) or "/" in name or not name):
             raise ValueError(f"{type(self).__name__}: a layer's name is a text without '/', got {name!r}")
         self.name = name or automatic_name(type(self).__name__)
@@ -236,12 +237,7 @@ class Layer:
         raise NotImplementedError(f"layer '{self.name}': class {type(self).__name__} does not define call()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return call_layer(self, args, kwargs)
-        except AttributeError:
-            if "autocast" in vars(self):
-                raise
-            raise RuntimeError(f"{type(self).__name__}: call super().__init__() first in its __init__()") from None
+        return call_layer(self, args, kwargs)
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """The mask of the output, from that of the input; the same by default."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any
 
 
@@ -48,3 +49,23 @@ def call_signature(kind: type) -> CallSignature:
 def build_parameters(kind: type) -> tuple[str, ...]:
     """Names of the arguments of a class's `build` method."""
     return tuple(inspect.signature(kind.build).parameters)[1:]  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=4096)
+def mark_builds(kind: type) -> None:
+    """Let `build` of a class, and of its bases, note that the layer is built, whoever calls it: as in Keras, a layer
+    that was built by hand is not built again by its first call."""
+    for base in kind.__mro__:
+        build = vars(base).get("build")
+        if callable(build) and not hasattr(build, "__wrapped__"):
+            base.build = _marking(build)  # type: ignore[attr-defined]
+
+
+def _marking(build: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(build)
+    def marked(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        result = build(layer, *args, **kwargs)
+        layer.built = True
+        return result
+
+    return marked

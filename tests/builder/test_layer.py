@@ -141,6 +141,46 @@ def test_build_happens_once_on_first_use():
     assert layer.built and layer.seen == [(2, 3)]
 
 
+class Nested(sx.Layer):
+    """Builds its part by hand, as layers written for Keras do, in a `build` that it shares with its subclass."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.part = dense("part")
+
+    def build(self, input_shape: Any) -> None:
+        self.part.build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        return self.part(inputs)
+
+
+class Deeper(Nested):
+    """Has weights of its own besides."""
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        self.scale = self.add_weight((3,), name="scale")
+
+
+BUILT_BY_HAND = [
+    (dense, 2), (L.BatchNormalization, 4), (lambda: L.LSTM(2), 3), (Nested, 2), (Deeper, 3),
+    (lambda: L.Embedding(9, 3), 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "count"), BUILT_BY_HAND)
+def test_a_layer_built_by_hand_is_not_built_again(make: Any, count: int):
+    layer = make()
+    shape = (None, 5, 3) if isinstance(layer, L.LSTM) else (None, 3)
+    layer.build(shape)
+    assert layer.built
+    weights = layer.weights
+    layer(np.ones([2, *shape[1:]], np.int32 if isinstance(layer, L.Embedding) else np.float32))
+    assert [id(v) for v in layer.weights] == [id(v) for v in weights]
+    assert len(weights) == count
+
+
 @pytest.mark.parametrize(
     ("inputs", "shape"),
     [
