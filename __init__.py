@@ -74,7 +74,8 @@ for _name, _module in {
 
 __all__ = [
     "Callback", "CheckReport", "DtypeError", "Finding", "Functional", "GradientTape", "Initializer", "Input",
-    "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer", "Primitive", "Regularizer", "SeedGenerator", "Sequential",
+    "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer", "Primitive", "Regularizer",
+    "SeedGenerator", "Sequential",
     "ShapeError", "SymbolicValueError", "Tensor", "TensorSpec", "Variable", "__version__", "activations", "callbacks",
     "config", "constraints", "datasets", "do_not_convert", "exporters", "grad", "initializers", "layers", "losses", "metrics",
     "models", "ops", "optimizers", "random", "regularizers", "saving", "trace", "tree", "utils", "value_and_grad",
