@@ -11,6 +11,7 @@ from ..trainer.custom_objects import (
 )
 from ..trainer.serialization import deserialize_object as deserialize_keras_object
 from ..trainer.serialization import serialize_object as serialize_keras_object
+from .checkpoint import Checkpoint
 from .loading import load_model
 from .saving import save_model
 from .weights_file import load_weights, save_weights
@@ -18,7 +19,7 @@ from .weights_file import load_weights, save_weights
 CustomObjectScope = custom_object_scope
 
 __all__ = [
-    "CustomObjectScope", "custom_object_scope", "deserialize_keras_object", "get_custom_objects", "get_registered_name",
-    "get_registered_object", "load_model", "load_weights", "register_keras_serializable", "save_model", "save_weights",
-    "serialize_keras_object",
+    "Checkpoint", "CustomObjectScope", "custom_object_scope", "deserialize_keras_object", "get_custom_objects",
+    "get_registered_name", "get_registered_object", "load_model", "load_weights", "register_keras_serializable",
+    "save_model", "save_weights", "serialize_keras_object",
 ]  # fmt: skip

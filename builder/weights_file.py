@@ -35,12 +35,16 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
     names = model.weight_names()
     if not names:
         raise ValueError(f"{what}: model '{model.name}' has no weights yet: call it on data or build(input_shape)")
-    arrays = {name: np.ascontiguousarray(variable.array).reshape(variable.shape) for variable, name in names.items()}
-    if target.suffix.lower() == ".safetensors":
-        data = _safetensors().save(arrays, metadata={"format": "sardonyx"})
-    else:
-        data = npz_bytes(arrays)
-    write_atomically(target, data)
+    arrays = {name: variable.array for variable, name in names.items()}
+    write_atomically(target, encode_arrays(target, arrays))
+
+
+def encode_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The bytes of a file of arrays, of the kind that the path's ending names."""
+    if path.suffix.lower() == ".safetensors":
+        return _safetensors().save({k: np.ascontiguousarray(a).reshape(a.shape) for k, a in arrays.items()},
+                                   metadata={"format": "sardonyx"})  # fmt: skip
+    return npz_bytes(arrays)
 
 
 def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -53,7 +57,7 @@ def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def read_arrays(path: Path, data: bytes) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, data: bytes, what: str = "load_weights") -> dict[str, np.ndarray]:
     """The arrays of a weights file. Raises `ValueError` for a damaged or foreign one."""
     if path.suffix.lower() == ".safetensors":
         library = _safetensors()
@@ -68,8 +72,7 @@ def read_arrays(path: Path, data: bytes) -> dict[str, np.ndarray]:
             return {name.removesuffix(".npy"): _member(archive, name) for name in archive.namelist()}
     except failures as error:
         raise ValueError(
-            f"load_weights: {str(path)!r} is no whole {path.suffix} file of arrays ({error}); "
-            "write it again with save_weights"
+            f"{what}: {str(path)!r} is no whole {path.suffix} file of arrays ({error}); write it again"
         ) from None
 
 
