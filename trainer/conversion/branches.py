@@ -113,8 +113,11 @@ def branch(test: Any, then: Callable[[], Any], otherwise: Callable[[], Any] | No
     for i, place in enumerate(places):
         if not (left.raw[i] is entry[i] and right.raw[i] is entry[i]):
             plans.append((place, _merged(place, left.values[i], right.values[i], pairs)))
+    own = {place.key for place in places}
     changed = {**left.journal.places, **right.journal.places}
     for key, place in changed.items():
+        if key in own:
+            continue
         now = snapshot(place.get())
         sides = left.journal.after.get(key, now), right.journal.after.get(key, now)
         plans.append((place, _merged(place, *sides, pairs)))
@@ -155,6 +158,14 @@ def _merged(place: Place | None, left: Any, right: Any, pairs: Pairs) -> Any:
         if place is None or isinstance(place, Contents):
             raise missing.error() from None
         return missing
+
+
+def result(value: Any) -> Any:
+    """What a function returns: nothing that has no value."""
+    for part in value if isinstance(value, (tuple, list)) else (value,):
+        if is_missing(part):
+            raise part.error()
+    return value
 
 
 def choice(test: Any, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:

@@ -143,15 +143,30 @@ def round_(number: Any, digits: Any = None) -> Any:
     return cast(np.rint(_scalar(number, "round")), "int32")
 
 
-def print_(*values: Any, **keywords: Any) -> None:
-    """`print`: refused of tensors, which would print once, while tracing, and no numbers."""
-    if any(symbolic(x) is not None for x in values):
-        refuse(
-            "print of a tensor while a model is traced: it would print a shape, once, and never a value",
-            "Return the tensor as one more output, or print when the model is called eagerly: put the print into a "
-            "function decorated with @sardonyx.do_not_convert that asks x.is_symbolic first.",
-        )
-    print(*values, **keywords)
+def asarray(value: Any, *arguments: Any, **keywords: Any) -> Any:
+    """`np.asarray` and `np.array`: a tensor stays one; NumPy's operators and methods are its own too."""
+    tensor = symbolic(value.stacked() if isinstance(value, Collected) else value)
+    python = arguments[0] if arguments else keywords.get("dtype")
+    if tensor is None:
+        return np.asarray(value, *arguments, **keywords)
+    return tensor if python is None else cast(tensor, python)
+
+
+def array(value: Any, *arguments: Any, **keywords: Any) -> Any:
+    """`np.array`."""
+    if symbolic(value) is None and not isinstance(value, Collected):
+        return np.array(value, *arguments, **keywords)
+    return asarray(value, *arguments, **{k: v for k, v in keywords.items() if k == "dtype"})
+
+
+def item(tensor: Tensor) -> Any:
+    """`x.item()`."""
+    return tensor.item() if symbolic(tensor) is None else _scalar(tensor, "x.item")
+
+
+def numpy(tensor: Tensor) -> Any:
+    """`x.numpy()`."""
+    return tensor.numpy() if symbolic(tensor) is None else tensor
 
 
 def _refused(name: str, rewrite: str) -> Callable[..., Any]:
@@ -169,5 +184,7 @@ REPLACED: dict[Any, Any] = {
     range: range_, enumerate: enumerate_, zip: zip_, reversed: reversed_, len: len_, int: int_, float: float_, bool: bool_,
     max: _extreme("max", reduce_max, maximum), min: _extreme("min", reduce_min, minimum), sum: sum_, round: round_,
     any: _quantifier("any", reduce_any, logical_or, True), all: _quantifier("all", reduce_all, logical_and, False),
-    print: print_, sorted: _refused("sorted", "Use ops.sort(x)."),
+    np.asarray: asarray, np.array: array, sorted: _refused("sorted", "Use ops.sort(x)."),
 }  # fmt: skip
+
+METHODS: dict[Any, Any] = {Tensor.item: item, Tensor.numpy: numpy, Tensor.__len__: len_}

@@ -137,7 +137,8 @@ def callee(function: Any) -> Any:
     if isinstance(function, (FunctionType, MethodType)):
         code = getattr(getattr(function, "__func__", function), "__code__", None)
         if code is not None and is_own_file(code.co_filename):
-            return _library(function)
+            own = builtin_functions.METHODS.get(getattr(function, "__func__", None))
+            return _library(function) if own is None else MethodType(own, function.__self__)  # type: ignore[union-attr]
         return converted(function)
     if isinstance(function, BuiltinMethodType) and function.__name__ in CHANGING and not inspect.ismodule(function.__self__):
         touch(function.__self__)

@@ -40,6 +40,19 @@ class Steps:
         return self.length  # type: ignore[return-value]  # Python itself refuses what is no number
 
 
+class Counter:
+    """`range(start, stop, step)` of which tensors are bounds: how often it runs only the model's run shows."""
+
+    def __init__(self, start: Any, stop: Any, step: int) -> None:
+        self.start, self.stop, self.step = start, stop, step
+
+    def goes_on(self, number: Any) -> Any:
+        """Whether a number is within the range."""
+        return number < self.stop if self.step > 0 else number > self.stop
+
+    __iter__ = Steps.__iter__
+
+
 def steps_of(value: Any) -> Steps | None:
     """The steps that iterating over a value takes, when that is to be a loop of the graph."""
     if isinstance(value, Steps):
@@ -61,6 +74,11 @@ def range_(*limits: Any) -> Any:
     for x in tensors:
         if isinstance(x, Tensor) and (x.shape != () or x.dtype.kind not in "iu"):
             refuse(f"range of {x!r}: expected whole numbers", "Use ops.cast(x, 'int32') on a scalar.", TypeError)
+    if any(isinstance(x, Tensor) for x in tensors):
+        start, stop, step = (0, *tensors, 1) if len(tensors) == 1 else (*tensors, 1)[:3]
+        if not isinstance(step, int) or step == 0:
+            refuse(f"range with the step {step!r}", "Use a step that is a number other than 0, and multiply inside.")
+        return Counter(start, stop, step)
     numbers = arange(*tensors)
     return Steps(numbers, numbers.shape[0])
 

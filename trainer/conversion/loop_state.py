@@ -37,6 +37,7 @@ class LoopState:
         self.kind = kind
         self.line = user_line(2)
         self.is_masked = False
+        self.may_be_empty = kind == "while"
         self.places: list[Place] = list(places)
         self.entry: list[Any] = [place.get() for place in places]
         self.carried: dict[Any, Carried] = {}
@@ -156,7 +157,7 @@ class LoopState:
 
     def _unified(self, entry: Any, value: Any, pairs: Pairs) -> Any:
         """As `unify`; in a `for`, which takes a step at least, a number at the start takes the shape of a tensor."""
-        if self.kind == "for" and isinstance(entry, NUMBERS) and isinstance(value, Tensor) and value.shape:
+        if not self.may_be_empty and isinstance(entry, NUMBERS) and isinstance(value, Tensor) and value.shape:
             dtype = common_spec(entry, value[(0,) * len(value.shape)]).dtype
             return pairs.add(entry, value, TensorSpec(value.shape, dtype))
         return unify(entry, value, pairs)
@@ -191,7 +192,7 @@ class LoopState:
 
     def _note_result(self, place: Place, value: Any) -> bool:
         """A variable of one step has a value after the loop too where a step is sure, or where nobody looks."""
-        sure = self.kind == "for" and is_missing(self.local[place.key]) and self.local[place.key] is ABSENT
+        sure = not self.may_be_empty and self.local[place.key] is ABSENT
         if is_missing(value) or not (sure or place.added) or not all(is_numeric(x) for x in tree.flatten(value)):
             return False
         known = self.results.get(place.key)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..core.errors import ShapeError, user_line
+from ..core.errors import user_line
 from ..core.tensor import Tensor
 from ..ops.control import scan, while_loop
-from .branches import PREFIX, branch, condition, symbolic
-from .iteration import Collected, Steps, steps_of
+from ..ops.convert import convert_to_tensor
+from .branches import PREFIX, and_, branch, condition, symbolic
+from .iteration import Collected, Counter, Steps, steps_of
 from .loop_state import LoopState
 from .places import Contents, variables_of
 from .refusals import Missing, refuse
@@ -36,12 +37,7 @@ def _loop(test: Callable[[], Any], step: Callable[[], Any], variables: Any) -> N
         step()
 
     state.settle(lambda: (), lambda _: whole_step())
-    if state.growing:
-        refuse(
-            "a list grows inside a `while` whose number of steps only the model knows",
-            "Use `for i in range(n)`, whose results can be stacked, or write into a tensor made before with "
-            "ops.slice_update or ops.where.",
-        )
+    _refuse_growing(state, "while")
 
     def ask(*values: Any) -> Any:
         return state.on(values, lambda: condition(test()))
@@ -61,6 +57,8 @@ def _loop(test: Callable[[], Any], step: Callable[[], Any], variables: Any) -> N
 
 def for_(iterable: Any, step: Callable[[Any], Any], going: Callable[[], Any] | None, variables: Any) -> None:
     """`for item in iterable: step(item)`; `going` tells whether no `break` has happened."""
+    if isinstance(iterable, Counter):
+        return _count(iterable, step, going, variables)
     steps = steps_of(iterable)
     if steps is not None:
         return _scan(steps, step, going, variables)
@@ -75,6 +73,35 @@ def for_(iterable: Any, step: Callable[[Any], Any], going: Callable[[], Any] | N
         else:
             step(item)
     return None
+
+
+def _count(numbers: Counter, step: Callable[[Any], Any], going: Callable[[], Any] | None, variables: Any) -> None:
+    """`for i in range(tensor)`: a Loop that counts."""
+    state = LoopState(variables_of(variables, PREFIX), "for")
+    state.may_be_empty = True
+    first = convert_to_tensor(numbers.start, "int32")
+    state.settle(lambda: first[None], step)
+    _refuse_growing(state, "for i in range(n)")
+
+    def ask(number: Any, *values: Any) -> Any:
+        inside = numbers.goes_on(number)
+        return inside if going is None else state.on(values, lambda: condition(and_(inside, lambda: going())))
+
+    def body(number: Any, *values: Any) -> Any:
+        return (number + numbers.step, *state.on(values, lambda: step(number), results=True))
+
+    found = while_loop(ask, body, (first, *state.start()))
+    state.finish(found[1:])
+
+
+def _refuse_growing(state: LoopState, loop: str) -> None:
+    if state.growing:
+        refuse(
+            f"a list grows inside a `{loop}` whose number of steps only the model's run shows",
+            "Run over a size that is known beforehand, such as `for row in x` or `for i in range(x.shape[0])`, whose "
+            "results can be stacked; or keep one tensor of fixed size and write into it with ops.where or "
+            "ops.slice_update.",
+        )
 
 
 def _scan(steps: Steps, step: Callable[[Any], Any], going: Callable[[], Any] | None, variables: Any) -> None:

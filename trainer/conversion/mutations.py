@@ -33,8 +33,14 @@ class Mutations(Expressions):
             return [made for target in node.targets for made in self.deletion(target, node)]
         if isinstance(node, (ast.AsyncFunctionDef, ast.ClassDef)):
             return [node]
-        made = self.visit(node)
-        return [made]
+        if isinstance(node, ast.Return) and node.value is not None and not self.is_added(node.value):
+            node.value = self.runtime("result", self.visit(node.value), at=node.value)
+            return [node]
+        return [self.visit(node)]
+
+    def is_added(self, node: ast.expr) -> bool:
+        """Whether an expression is a variable of added code."""
+        return isinstance(node, ast.Name) and node.id.startswith(self.helper)
 
     def assignment(self, targets: list[ast.expr], value: ast.expr, at: ast.stmt) -> list[ast.stmt]:
         """`a = b.c, d[0] = value`: parts of objects are set last, from variables of their own."""

@@ -42,6 +42,7 @@ class Runtime:
     """The functions of converted code."""
 
     branch = staticmethod(branches.branch)
+    result = staticmethod(branches.result)
     choice = staticmethod(branches.choice)
     and_ = staticmethod(branches.and_)
     or_ = staticmethod(branches.or_)

@@ -59,6 +59,8 @@ class Statements(Mutations):
                 return made + self.block_after_loop(statement, rest, terminal)
             elif isinstance(statement, ast.With):
                 made.append(self.with_block(statement, terminal and not rest))
+            elif isinstance(statement, (ast.Try, ast.TryStar)):
+                made.append(self.try_block(statement, terminal and not rest))
             else:
                 made += self.statement(statement)
             if isinstance(statement, (ast.Return, ast.Raise, ast.Break, ast.Continue)):
@@ -69,12 +71,6 @@ class Statements(Mutations):
         """One statement that is neither a loop nor returns from within a branch."""
         if isinstance(node, ast.If):
             return self.plain_if(node)
-        if isinstance(node, (ast.Try, ast.TryStar)):
-            node.body, node.orelse = self.block(node.body, False), self.block(node.orelse, False)
-            node.finalbody = self.block(node.finalbody, False)
-            for handler in node.handlers:
-                handler.body = self.block(handler.body, False)
-            return [node]
         if isinstance(node, ast.Match):
             node.subject = self.visit(node.subject)
             for case in node.cases:
@@ -98,6 +94,14 @@ class Statements(Mutations):
         for item in node.items:
             item.context_expr = self.visit(item.context_expr)
         node.body = self.block(node.body, terminal)
+        return node
+
+    def try_block(self, node: ast.Try | ast.TryStar, terminal: bool) -> ast.stmt:
+        node.body = self.block(node.body, terminal and not node.orelse)
+        node.orelse, node.finalbody = self.block(node.orelse, terminal), self.block(node.finalbody, False)
+        for handler in node.handlers:
+            handler.type = None if handler.type is None else self.visit(handler.type)
+            handler.body = self.block(handler.body, terminal)
         return node
 
     # --- branches
