@@ -89,7 +89,6 @@ class Encoder(sx.Model):
             layers.Conv2D(features, 3, padding="same", activation="relu", name="digits"),
         ]
         self.pool = layers.MaxPooling2D(name="pool")
-        self.dropout = layers.Dropout(0.25, name="dropout")
         self.places = self.add_weight((GRID * GRID, features), "random_normal", name="places")
 
     def call(self, picture: Any) -> Any:
@@ -99,7 +98,7 @@ class Encoder(sx.Model):
             x = convolution(x)
             if i < 2:
                 x = self.pool(x)
-        return ops.reshape(self.dropout(x), (-1, GRID * GRID, x.shape[-1])) + self.places
+        return ops.reshape(x, (-1, GRID * GRID, x.shape[-1])) + self.places
 
 
 class AdditiveAttention(layers.Layer):
@@ -127,6 +126,7 @@ class Decoder(layers.Layer):
         self.embedding = layers.Embedding(len(WORDS), 32, name="words")
         self.attention = AdditiveAttention(units)
         self.cell = layers.GRUCell(units, name="gru")
+        self.dropout = layers.Dropout(0.3, name="dropout")
         self.head = layers.Dense(len(WORDS), name="next_word")
 
     def start(self, features: Any) -> tuple[Any, Any]:
@@ -137,7 +137,7 @@ class Decoder(layers.Layer):
         """The word before (batch,) and the state: logits of the next word, the state after it, attention weights."""
         context, weights = self.attention(features, keys, state)
         output, (state,) = self.cell(ops.concatenate([self.embedding(word), context], -1), [state])
-        return self.head(ops.concatenate([output, context], -1)), state, weights
+        return self.head(self.dropout(ops.concatenate([output, context], -1))), state, weights
 
 
 class Captioner(sx.Model):
@@ -150,12 +150,12 @@ class Captioner(sx.Model):
 
     def teach(self, picture: Any, caption: Any) -> Any:
         """Logits (batch, 7, words) where the true words before are given."""
-        features = self.encoder(picture, training=True)
+        features = self.encoder(picture)
         keys, state = self.decoder.start(features)
         before = np.concatenate([np.full((len(caption), 1), START, np.int32), caption[:, :-1]], axis=1)
         logits = []
         for i in range(LONGEST):
-            step, state, _ = self.decoder(before[:, i], state, features, keys)
+            step, state, _ = self.decoder(before[:, i], state, features, keys, training=True)
             logits.append(step)
         return ops.stack(logits, axis=1)
 
@@ -240,7 +240,7 @@ def draw(pictures: np.ndarray, captions: np.ndarray, written: dict[str, np.ndarr
 
     tile, gap, left = 108, 8, 16
     font = ImageFont.load_default(15)
-    width, row = 2 * left + (LONGEST + 1) * (tile + gap) - gap, tile + 40
+    width, row = 2 * left + (LONGEST + 1) * (tile + gap) - gap, tile + 44
     sheet = Image.new("RGB", (width, len(pictures) * row + 2 * left), "white")
     pen = ImageDraw.Draw(sheet)
     for r, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
@@ -249,7 +249,7 @@ def draw(pictures: np.ndarray, captions: np.ndarray, written: dict[str, np.ndarr
         sheet.paste(paper, (left, top))
         pen.rectangle((left, top, left + tile, top + tile), outline="#888888")
         right = (words == caption).all()
-        pen.text((left, top + tile + 4), "" if right else f"truth: {sentence(caption)}", fill="#b00020", font=font)
+        pen.text((left, top + tile + 20), "" if right else f"truth: {sentence(caption)}", fill="#b00020", font=font)
         for step in range(int((words != PAD).sum())):
             weights = written["attention"][r, step]
             # a place counts as much as it is looked at: ink fades where the model does not look
@@ -262,7 +262,7 @@ def draw(pictures: np.ndarray, captions: np.ndarray, written: dict[str, np.ndarr
             word = WORDS[words[step]]
             pen.text((x + tile / 2, top + tile + 12), word, fill="#222222" if word[0] != "<" else "#999999",
                      font=font, anchor="mm")  # fmt: skip
-    sheet.quantize(64).save(file, optimize=True)
+    sheet.quantize(200).save(file, optimize=True)
 
 
 def main(small: bool = False, out: Path = OUT) -> dict[str, float]:
