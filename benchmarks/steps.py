@@ -1,122 +1,120 @@
-"""Times of a training step in `fit` beside PyTorch's eager mode: one thread each, taken in turns, the best of several.
+"""Times of a training step in `fit` beside PyTorch's eager mode, on NumPy and compiled; losses are compared first.
 
-Run with `python benchmarks/steps.py [model ...]`; see the README beside this file.
+Run with `python benchmarks/steps.py [--threads 1] [network ...]`; see the README beside this file.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from collections.abc import Callable
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
+from networks import CASES, Case, data, their_data
 from threadpoolctl import threadpool_limits
 from torch import nn
+from weights import copy_weights
 
 import sardonyx as sx
 
-layers = sx.layers
+ENGINES = {"numpy": False, "compiled": True}
+REPEATS = 7
 
 
-class Case(NamedTuple):
-    """One network in both libraries, and how it is trained."""
-
-    ours: Callable[[], Any]
-    theirs: Callable[[], nn.Module]
-    shape: tuple[int, ...]
-    classes: int
-    batch: int
-    batches: int
-    repeats: int
-
-
-def dense(*widths: int) -> tuple[Callable[[], Any], Callable[[], nn.Module]]:
-    """A network of dense layers, relu between them."""
-
-    def ours() -> Any:
-        hidden = [layers.Dense(width, activation="relu") for width in widths[1:-1]]
-        return sx.Sequential([sx.Input((widths[0],)), *hidden, layers.Dense(widths[-1])])
-
-    def theirs() -> nn.Module:
-        parts = [part for a, b in pairwise(widths) for part in (nn.Linear(a, b), nn.ReLU())]
-        return nn.Sequential(*parts[:-1])
-
-    return ours, theirs
-
-
-def our_images() -> Any:
-    """conv32-conv64-pool-dense128 on images of 28 x 28."""
-    convolutions = [layers.Conv2D(filters, 3, activation="relu") for filters in (32, 64)]
-    head = [layers.MaxPooling2D(2), layers.Flatten(), layers.Dense(128, activation="relu"), layers.Dense(10)]
-    return sx.Sequential([sx.Input((28, 28, 1)), *convolutions, *head])
-
-
-def their_images() -> nn.Module:
-    """The same network in PyTorch."""
-    convolutions = nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()
-    return nn.Sequential(*convolutions, nn.Linear(9216, 128), nn.ReLU(), nn.Linear(128, 10))
-
-
-CASES = {
-    "tiny": Case(*dense(20, 64, 64, 3), (20,), 3, 32, 100, 9),
-    "mlp": Case(*dense(784, 512, 256, 10), (784,), 10, 128, 10, 9),
-    "cnn": Case(our_images, their_images, (28, 28, 1), 10, 64, 3, 5),
-}
-
-
-def our_epoch(case: Case, x: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
-    """One epoch of `fit`."""
+def our_model(case: Case, theirs: nn.Module, jit_compile: bool) -> Any:
+    """Our network with PyTorch's weights, compiled with Adam."""
     model = case.ours()
-    model.compile("adam", sx.losses.SparseCategoricalCrossentropy(from_logits=True))
-    return lambda: model.fit(x, y, batch_size=case.batch, verbose=0)
+    copy_weights(model, theirs)
+    loss = sx.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(sx.optimizers.Adam(1e-3, epsilon=1e-7), loss, jit_compile=jit_compile)
+    return model
 
 
-def their_epoch(case: Case, x: np.ndarray, y: np.ndarray) -> Callable[[], None]:
-    """One epoch of the loop that PyTorch users write: shuffled batches, the loss read after each step."""
-    model, loss_of = case.theirs(), nn.CrossEntropyLoss()
-    optimizer = torch.optim.Adam(model.parameters())
-    images = torch.tensor(np.ascontiguousarray(np.moveaxis(x, -1, 1)) if x.ndim == 4 else x)
-    targets = torch.tensor(y)
+def their_step(model: nn.Module) -> Callable[[torch.Tensor, torch.Tensor], float]:
+    """The step that PyTorch users write: the loss read after each."""
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-3, eps=1e-7)
+    loss_of = nn.CrossEntropyLoss()
+
+    def step(samples: torch.Tensor, labels: torch.Tensor) -> float:
+        optimizer.zero_grad()
+        loss = loss_of(model(samples), labels)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def check_losses(case: Case, x: np.ndarray, y: np.ndarray) -> float:
+    """The largest relative difference of the losses of some steps, on either engine; raises if it is not small."""
+    theirs = case.theirs()
+    models = [our_model(case, theirs, jit) for jit in ENGINES.values()]
+    step = their_step(theirs)
+    samples, labels = their_data(x), torch.tensor(y)
+    worst = 0.0
+    expected = [step(samples[: case.batch], labels[: case.batch]) for _ in range(5)]
+    for model in models:
+        batch = x[: case.batch], y[: case.batch]
+        found = model.fit(*batch, batch_size=case.batch, epochs=5, shuffle=False, verbose=0).history["loss"]
+        worst = max(worst, *[abs(a - b) / b for a, b in zip(found, expected, strict=True)])
+    if worst > 5e-3:
+        raise AssertionError(f"the losses differ by {worst:.1e} of their size")
+    return worst
+
+
+def epochs_of(case: Case, x: np.ndarray, y: np.ndarray) -> dict[str, Callable[[], Any]]:
+    """One epoch in each engine: shuffled batches, logs after each."""
+    theirs = case.theirs()
+    runs: dict[str, Callable[[], Any]] = {}
+    for name, jit in ENGINES.items():
+        model = our_model(case, theirs, jit)
+        runs[name] = lambda model=model: model.fit(x, y, batch_size=case.batch, verbose=0)
+    step = their_step(theirs)
+    samples, labels = their_data(x), torch.tensor(y)
 
     def epoch() -> None:
-        for rows in torch.randperm(len(targets)).split(case.batch):
-            optimizer.zero_grad()
-            loss = loss_of(model(images[rows]), targets[rows])
-            loss.backward()
-            optimizer.step()
-            loss.item()
+        for rows in torch.randperm(len(labels)).split(case.batch):
+            step(samples[rows], labels[rows])
 
-    return epoch
+    return {**runs, "torch": epoch}
 
 
-def measure(case: Case) -> list[float]:
-    """Milliseconds a step of both: the best epoch of several, taken in turns."""
-    generator = np.random.default_rng(0)
-    count = case.batch * case.batches
-    x = generator.standard_normal((count, *case.shape), dtype=np.float32)
-    y = generator.integers(0, case.classes, count)
-    epochs = our_epoch(case, x, y), their_epoch(case, x, y)
-    best = [float("inf")] * 2
-    for _ in range(case.repeats + 1):
-        for i, epoch in enumerate(epochs):
-            start = time.perf_counter()
+def measure(case: Case, x: np.ndarray, y: np.ndarray) -> dict[str, tuple[float, float]]:
+    """Milliseconds of wall and of processor time a step: the best epoch of several, taken in turns."""
+    runs = epochs_of(case, x, y)
+    best = {name: (float("inf"), float("inf")) for name in runs}
+    for _ in range(REPEATS + 1):
+        for name, epoch in runs.items():
+            wall, used = time.perf_counter(), time.process_time()
             epoch()
-            best[i] = min(best[i], (time.perf_counter() - start) * 1000 / case.batches)
+            spent = time.perf_counter() - wall, time.process_time() - used
+            best[name] = tuple(min(a, b * 1000 / case.batches) for a, b in zip(best[name], spent, strict=True))
     return best
 
 
-def main(names: list[str]) -> None:
-    """Print one row a model."""
-    torch.set_num_threads(1)
-    print(f"{'model':8}{'ours, ms':>10}{'torch, ms':>11}{'ratio':>8}")
-    with threadpool_limits(1):
-        for name in names or CASES:
-            ours, theirs = measure(CASES[name])
-            print(f"{name:8}{ours:10.3f}{theirs:11.3f}{ours / theirs:8.2f}", flush=True)
+def main() -> None:
+    """Print one row a network."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("networks", nargs="*", default=list(CASES))
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    sx.config.set_blas_threads(given.threads)
+    print(f"{'':12}{'wall, ms':>30}{'processor, ms':>30}{'ratio, processor':>22}{'losses':>9}")
+    print(f"{'network':12}" + f"{'numpy':>10}{'compiled':>10}{'torch':>10}" * 2 + f"{'numpy':>12}{'compiled':>10}")
+    with threadpool_limits(given.threads):
+        for name in given.networks:
+            case = CASES[name]
+            x, y = data(case)
+            difference = check_losses(case, x, y)
+            best = measure(case, x, y)
+            wall = "".join(f"{best[k][0]:10.3f}" for k in best)
+            used = "".join(f"{best[k][1]:10.3f}" for k in best)
+            ratios = [best[k][1] / best["torch"][1] for k in ENGINES]
+            print(f"{name:12}{wall}{used}{ratios[0]:12.2f}{ratios[1]:10.2f}{difference:9.0e}", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
