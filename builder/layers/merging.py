@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...trainer import ops
-from ...trainer.core.dims import Dim, equal
+from ...trainer.core.dims import Dim, equal, may_differ
 from ...trainer.core.errors import ShapeError, format_shape
 from ..layer import Layer
 from .registry import LAYERS
@@ -14,9 +14,9 @@ from .registry import LAYERS
 
 def _promise(a: Any, b: Any) -> str:
     """What to do where two computed sizes are equal only for some inputs, as after pooling and upsampling."""
-    if not isinstance(a, Dim) and not isinstance(b, Dim):
+    if not isinstance(a, Dim) or not isinstance(b, Dim) or equal(a, b) is not None:
         return ""
-    return '. Sizes that are equal only for some inputs need a promise: Input(("4*h", "4*w", 3)) takes multiples of 4'
+    return f". S{may_differ(a, b)[1:]}"
 
 
 class Merge(Layer):

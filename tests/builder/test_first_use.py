@@ -107,7 +107,7 @@ WORDS = "layer 'words' (Embedding): expected indices from 0 to 4 (input_dim=5); 
         (same_names, ValueError, "two layers of the model are named 'a' (Dense and Dense); give each"),
         (out_of_the_table(lambda model, x: model(x)), IndexError, WORDS),
         (out_of_the_table(lambda model, x: model.predict(x, verbose=0)), IndexError, WORDS),
-        (pooled_and_resized, ShapeError, 'need a promise: Input(("4*h", "4*w", 3)) takes multiples of 4'),
+        (pooled_and_resized, ShapeError, 'say so by naming the size as one in Input(shape=("2*input_'),
     ],
 )
 def test_what_is_refused(action, kind, message):

@@ -41,6 +41,7 @@ __all__ = [
     "is_fresh",
     "is_static",
     "maximum",
+    "may_differ",
     "minimum",
     "names",
     "parse",
@@ -231,14 +232,14 @@ def broadcast_size(left: Size, right: Size) -> Size:
     if True in one:
         return left if one[1] else right
     if same is None:
-        raise UndecidableSize(_may_differ(left, right))
+        raise UndecidableSize(may_differ(left, right))
     raise ValueError(
         f'sizes "{left}" and "{right}" always differ, so they do not broadcast: sizes must be equal, or one of them '
         "the number 1"
     )
 
 
-def _may_differ(left: Size, right: Size) -> str:
+def may_differ(left: Size, right: Size) -> str:
     """The sentence for sizes that are neither always equal nor always different: when, and what to write instead."""
     if isinstance(left, int) or isinstance(right, int):
         number, size = (left, right) if isinstance(left, int) else (right, left)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dims import Size, equal
+from ..core.dims import Dim, Shape, Size, equal, may_differ
 from ..core.emitter import Emitter, Value
 from ..core.errors import DtypeError, ShapeError, format_shape
 from ..core.primitive import Primitive
@@ -35,10 +35,19 @@ def _concatenate_infer(*inputs: TensorSpec, axis: int) -> TensorSpec:
         ):
             raise ShapeError(
                 f"expected shapes that are equal but for axis {axis}, got {format_shape(first.shape)} "
-                f"and {format_shape(x.shape)}"
+                f"and {format_shape(x.shape)}{_why(first.shape, x.shape, axis)}"
             )
         total = total + x.shape[axis]
     return TensorSpec((*first.shape[:axis], total, *first.shape[axis + 1 :]), first.dtype)
+
+
+def _why(first: Shape, other: Shape, axis: int) -> str:
+    """What to do about the first sizes that only may differ, where the number of axes is the same."""
+    for i, (left, right) in enumerate(zip(first, other, strict=False)):
+        if i != axis and len(first) == len(other) and isinstance(left, Dim) and isinstance(right, Dim):
+            if equal(left, right) is None:
+                return f": {may_differ(left, right)}"
+    return ""
 
 
 def _concatenate_lower(emit: Emitter, *inputs: Value, axis: int) -> Value:

@@ -152,6 +152,11 @@ ERRORS = [
         ShapeError,
         "equal but for axis 0, got (2, 3) and (2, 4)",
     ),
+    (
+        lambda: ops.concatenate([symbolic(2, "n"), symbolic(2, "(n + 7)//8*8")]),
+        ShapeError,
+        'if n is always a multiple of 8, say so by naming the size as one in Input(shape=("8*n", ...))',
+    ),
     (lambda: ops.concatenate([]), ShapeError, "concatenate: expected at least one tensor"),
     (
         lambda: ops.stack([ops.ones(2), ops.ones(3)]),
