@@ -16,18 +16,15 @@ from ..core.tensor import Tensor
 from ..core.variable import Variable
 from ..ops.bodies import Body, trace_body
 from ..ops.branch_primitives import choose_body
-from ..ops.comparison import logical_and, logical_not, logical_or
-from ..ops.comparison import equal as tensors_equal
-from ..ops.convert import cast, convert_to_tensor
 from ..ops.broadcast import reshape
+from ..ops.comparison import equal as tensors_equal
+from ..ops.comparison import logical_and, logical_not, logical_or
+from ..ops.convert import cast, convert_to_tensor
 from .merging import Conflict, Pairs, as_leaf, build, is_numeric, snapshot, unify
 from .places import Contents, Journal, Place, assign, variables_of
 from .refusals import Missing, is_missing, refuse
 
 __all__: list[str] = []
-
-PREFIX = "_sardonyx_"
-
 
 def symbolic(value: Any) -> Tensor | None:
     """The tensor whose value is not known yet that a value is, or reads; None for what Python knows."""
@@ -105,7 +102,7 @@ def branch(test: Any, then: Callable[[], Any], otherwise: Callable[[], Any] | No
     if not isinstance(decision, Tensor):
         chosen = then if decision else otherwise
         return None if chosen is None else chosen()
-    places = variables_of(variables, PREFIX)
+    places = variables_of(variables)
     entry = [place.get() for place in places]
     left, right = follow(then, places), follow(otherwise, places)
     pairs, plans = Pairs(), []
@@ -195,9 +192,7 @@ def or_(left: Any, right: Callable[[], Any]) -> Any:
 
 # Operations whose results are thrown away without harm when the left operand has decided already.
 HARMLESS = frozenset(
-    "add subtract multiply less less_equal greater greater_equal equal not_equal logical_and logical_or logical_not cast "
-    "reshape sum mean max min all any absolute negative size_value squeeze expand_dims isfinite isnan isinf square "
-    "exp log sqrt relu sigmoid tanh".split()
+    ["add", "subtract", "multiply", "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not", "cast", "reshape", "sum", "mean", "max", "min", "all", "any", "absolute", "negative", "size_value", "squeeze", "expand_dims", "isfinite", "isnan", "isinf", "square", "exp", "log", "sqrt", "relu", "sigmoid", "tanh"]
 )
 
 

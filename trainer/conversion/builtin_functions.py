@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core.dims import Dim, maximum, minimum
 from ..core.tensor import Tensor
+from ..ops.broadcast import reshape
 from ..ops.comparison import logical_and, logical_or
 from ..ops.convert import cast, convert_to_tensor
 from ..ops.reduce import all as reduce_all
@@ -18,7 +19,6 @@ from ..ops.reduce import any as reduce_any
 from ..ops.reduce import max as reduce_max
 from ..ops.reduce import min as reduce_min
 from ..ops.reduce import sum as reduce_sum
-from ..ops.broadcast import reshape
 from .branches import choice, condition, symbolic
 from .iteration import Collected, Steps, enumerate_, range_, reversed_, zip_
 from .refusals import refuse

@@ -6,11 +6,15 @@ import ast
 import copy
 import functools
 import inspect
+import random
 import sysconfig
 from collections.abc import Callable
 from types import BuiltinMethodType, CodeType, FunctionType, MethodType
 from typing import Any, TypeVar
 
+import numpy as np
+
+from ..core.draws import frozen_draw
 from ..core.errors import is_own_file
 from ..core.operators import FUNCTIONS
 from . import builtin_functions, iteration
@@ -126,14 +130,25 @@ def why_unconverted(file: str, name: str) -> str | None:
     return _reasons.get((file, name))
 
 
+GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
+
+
+def refuse_draw(function: Any) -> None:
+    """Raise `SymbolicValueError` for a method of a generator of Python's or NumPy's, such as `np.random.rand`."""
+    generator = getattr(function, "__self__", None)
+    if isinstance(generator, GENERATORS):
+        name = getattr(function, "__name__", "")
+        raise frozen_draw(f"{type(generator).__module__.partition('.')[0]}'s {type(generator).__name__}.{name}")
+
+
 CHANGING = frozenset(
-    "append extend insert pop remove clear update setdefault popitem add discard sort reverse appendleft popleft fill "
-    "put resize itemset".split()
+    ["append", "extend", "insert", "pop", "remove", "clear", "update", "setdefault", "popitem", "add", "discard", "sort", "reverse", "appendleft", "popleft", "fill", "put", "resize", "itemset"]
 )
 
 
 def callee(function: Any) -> Any:
     """What a call in converted code really calls."""
+    refuse_draw(function)
     if isinstance(function, (FunctionType, MethodType)):
         code = getattr(getattr(function, "__func__", function), "__code__", None)
         if code is not None and is_own_file(code.co_filename):

@@ -10,11 +10,11 @@ import numpy as np
 from ..core import tree
 from ..core.dims import Dim, Size
 from ..core.tensor import Tensor
-from ..ops.convert import convert_to_tensor
-from ..ops.sequence import arange
-from ..ops.join import concatenate, stack
 from ..ops.broadcast import reshape
+from ..ops.convert import convert_to_tensor
+from ..ops.join import concatenate, stack
 from ..ops.reduce import sum as reduce_sum
+from ..ops.sequence import arange
 from .branches import symbolic
 from .refusals import refuse
 

@@ -6,12 +6,24 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core import tree
-from ..core.errors import ShapeError, SymbolicValueError, format_shape, user_line
+from ..core.errors import SymbolicValueError, user_line
 from ..core.spec import TensorSpec, same_shape
 from ..core.tensor import Tensor
 from ..ops.bodies import placeholders, trace_body
 from .merging import (
-    NUMBERS, Conflict, Constant, Pairs, Slot, as_leaf, build, common_spec, described, is_numeric, same, snapshot, unify,
+    NUMBERS,
+    Conflict,
+    Constant,
+    Pairs,
+    Slot,
+    as_leaf,
+    build,
+    common_spec,
+    described,
+    is_numeric,
+    same,
+    snapshot,
+    unify,
 )  # fmt: skip
 from .places import ABSENT, Contents, Journal, Place, assign
 from .refusals import Missing, is_missing, refuse

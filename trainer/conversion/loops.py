@@ -9,7 +9,7 @@ from ..core.errors import user_line
 from ..core.tensor import Tensor
 from ..ops.control import scan, while_loop
 from ..ops.convert import convert_to_tensor
-from .branches import PREFIX, and_, branch, condition, symbolic
+from .branches import and_, branch, condition, symbolic
 from .iteration import Collected, Counter, Steps, steps_of
 from .loop_state import LoopState
 from .places import Contents, variables_of
@@ -30,7 +30,7 @@ def while_(test: Callable[[], Any], step: Callable[[], Any], variables: Any) -> 
 
 
 def _loop(test: Callable[[], Any], step: Callable[[], Any], variables: Any) -> None:
-    state = LoopState(variables_of(variables, PREFIX), "while")
+    state = LoopState(variables_of(variables), "while")
 
     def whole_step() -> None:
         test()  # what it assigns with `:=` is the step's
@@ -77,7 +77,7 @@ def for_(iterable: Any, step: Callable[[Any], Any], going: Callable[[], Any] | N
 
 def _count(numbers: Counter, step: Callable[[Any], Any], going: Callable[[], Any] | None, variables: Any) -> None:
     """`for i in range(tensor)`: a Loop that counts."""
-    state = LoopState(variables_of(variables, PREFIX), "for")
+    state = LoopState(variables_of(variables), "for")
     state.may_be_empty = True
     first = convert_to_tensor(numbers.start, "int32")
     state.settle(lambda: first[None], step)
@@ -105,7 +105,7 @@ def _refuse_growing(state: LoopState, loop: str) -> None:
 
 
 def _scan(steps: Steps, step: Callable[[Any], Any], going: Callable[[], Any] | None, variables: Any) -> None:
-    state = LoopState(variables_of(variables, PREFIX), "for")
+    state = LoopState(variables_of(variables), "for")
 
     def masked(item: Any) -> None:
         decision = True if going is None else condition(going())
@@ -136,7 +136,7 @@ def collect(owner: list[Any], steps: list[Any], step: Callable[..., Any], variab
             "Append to several lists, or append one ops.stack([...]) and reshape after the loop.",
         )
     result = Collected(list(owner), steps[0])
-    cells = [*variables_of(variables, PREFIX), *_read_by(step)]
+    cells = [*variables_of(variables), *_read_by(step)]
     held = [place for place in cells if place.get() is owner]
     for place in held:
         place.set(result)
@@ -151,5 +151,5 @@ def collect(owner: list[Any], steps: list[Any], step: Callable[..., Any], variab
 
 def _read_by(step: Callable[..., Any]) -> list[Any]:
     """Variables of the user's function that the step reads."""
-    from_closure = variables_of(step, PREFIX)
+    from_closure = variables_of(step)
     return [place for place in from_closure if not isinstance(place, Contents)]

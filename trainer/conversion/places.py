@@ -106,11 +106,15 @@ class Contents:
 Place = Cell | Entry | Attribute | Contents
 
 
-def variables_of(function: Callable[..., Any], helper: str) -> list[Place]:
+PREFIX = "_sardonyx_"
+"""How the names of added variables begin."""
+
+
+def variables_of(function: Callable[..., Any]) -> list[Place]:
     """The variables that `lambda: (a, b)` names: cells of its closure, and globals."""
     code: Any = function.__code__
     cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
-    found: list[Place] = [Cell(cell, name, name.startswith(helper)) for name, cell in cells]
+    found: list[Place] = [Cell(cell, name, name.startswith(PREFIX)) for name, cell in cells]
     return found + [Entry(function.__globals__, name) for name in code.co_names]
 
 
@@ -194,8 +198,8 @@ def assign(place: Place, value: Any) -> None:
     place.set(value)
 
 
-def changing(variables: Any, prefix: str) -> None:
+def changing(variables: Any) -> None:
     """Before variables of an outer function, or globals, change: a branch can undo it."""
     if open_.journals:
-        for place in variables_of(variables, prefix):
+        for place in variables_of(variables):
             open_.journals[-1].note(place)

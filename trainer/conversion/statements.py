@@ -11,6 +11,7 @@ import ast
 from .expressions import Expressions, name, placed
 from .matching import as_branches
 from .mutations import Mutations
+from .places import PREFIX
 from .scopes import declared, falls_through, has_exit, has_return, names_in, parameters, stored_names
 
 __all__: list[str] = []
@@ -27,6 +28,7 @@ class Statements(Mutations):
         self.parameters = set(listed)
         self.assigned = stored_names(node.body)
         self.added: list[str] = []
+        self.effects: dict[str, set[str]] = {}
 
     def function(self, node: ast.FunctionDef) -> ast.FunctionDef:
         """The function, its body rewritten in place."""
@@ -62,10 +64,19 @@ class Statements(Mutations):
             elif isinstance(statement, (ast.Try, ast.TryStar)):
                 made.append(self.try_block(statement, terminal and not rest))
             else:
-                made += self.statement(statement)
+                made += self.notes(statement) + self.statement(statement)
             if isinstance(statement, (ast.Return, ast.Raise, ast.Break, ast.Continue)):
                 break
         return made
+
+    def notes(self, node: ast.stmt) -> list[ast.stmt]:
+        """Before a variable of another function changes, which a caller's branch must be able to undo."""
+        found = stored_names([node]) & (self.globals | self.outer) if not isinstance(node, ast.If) else set()
+        if not found:
+            return []
+        listed: list[ast.expr] = [placed(name(x), node) for x in sorted(found)]
+        variables = self.delayed(placed(ast.Tuple(listed, ast.Load()), node))
+        return [placed(ast.Expr(self.runtime("changing", placed(variables, node), at=node)), node)]
 
     def statement(self, node: ast.stmt) -> list[ast.stmt]:
         """One statement that is neither a loop nor returns from within a branch."""
@@ -74,7 +85,8 @@ class Statements(Mutations):
         if isinstance(node, ast.Match):
             node.subject = self.visit(node.subject)
             for case in node.cases:
-                case.guard = None if case.guard is None else self.runtime("decided", self.visit(case.guard), at=case.guard)
+                if case.guard is not None:
+                    case.guard = self.runtime("decided", self.visit(case.guard), at=case.guard)
                 case.body = self.block(case.body, False)
             return [node]
         if isinstance(node, ast.FunctionDef):
@@ -106,7 +118,9 @@ class Statements(Mutations):
 
     # --- branches
 
-    def added_function(self, purpose: str, body: list[ast.stmt], at: ast.AST, argument: str | None = None) -> ast.stmt:
+    def added_function(
+        self, purpose: str, body: list[ast.stmt], at: ast.AST, argument: str | None = None
+    ) -> ast.FunctionDef:
         """A function of added code that shares the variables it assigns with the user's function."""
         made: ast.FunctionDef = ast.parse(f"def {self.fresh(purpose)}({argument or ''}): pass").body[0]  # type: ignore[assignment]
         stored = {x for x in stored_names(body) if not x.startswith(self.helper) or x in self.added}
@@ -116,33 +130,28 @@ class Statements(Mutations):
             heads.append(ast.Nonlocal(shared))
         if stored & self.globals:
             heads.append(ast.Global(sorted(stored & self.globals)))
+        called = {x.id for statement in body for x in ast.walk(statement) if isinstance(x, ast.Name)}
+        self.effects[made.name] = stored.union(*[self.effects[x] for x in called if x in self.effects])
         made.body = [placed(head, at) for head in heads] + (body or [placed(ast.Pass(), at)])
         for node in ast.walk(made.args):
             placed(node, at)
         return placed(made, at)
 
-    def variables(self, stored: set[str], at: ast.AST) -> ast.expr:
-        """`lambda: (a, b)`: never called, its closure holds the cells of the variables."""
-        return placed(self.delayed(placed(ast.Tuple([name(x) for x in sorted(stored)], ast.Load()), at)), at)
+    def variables(self, functions: list[ast.expr], at: ast.AST) -> ast.expr:
+        """`lambda: (a, b)` of the variables that functions assign: never called, its closure holds their cells."""
+        effects = [self.effects[x.id] for x in functions if isinstance(x, ast.Name)]
+        listed = [placed(name(x), at) for x in sorted(set().union(*effects))]
+        return placed(self.delayed(placed(ast.Tuple(listed, ast.Load()), at)), at)  # type: ignore[arg-type]
 
     def plain_if(self, node: ast.If) -> list[ast.stmt]:
-        stored = stored_names([*node.body, *node.orelse])
         test = self.visit(node.test)
-        then = self.added_function("then", self.block(node.body, False), node)
-        functions, otherwise = [then], ast.Constant(None)
+        functions = [self.added_function("then", self.block(node.body, False), node)]
+        names: list[ast.expr] = [name(functions[0].name), ast.Constant(None)]
         if node.orelse:
             functions.append(self.added_function("otherwise", self.block(node.orelse, False), node))
-            otherwise = name(functions[1].name)  # type: ignore[attr-defined]
-        stored |= self.flags_in(functions)
-        call = self.runtime(
-            "branch", test, name(then.name), otherwise, self.variables(stored, node), at=node.test  # type: ignore[attr-defined]
-        )
+            names[1] = name(functions[1].name)
+        call = self.runtime("branch", test, *names, self.variables(names, node), at=node.test)
         return [*functions, placed(ast.Expr(call), node)]
-
-    def flags_in(self, functions: list[ast.stmt]) -> set[str]:
-        """Added variables (of inner loops) that functions assign: they are part of the state too."""
-        found = {x for f in functions for n in ast.walk(f) if isinstance(n, ast.Nonlocal) for x in n.names}
-        return {x for x in found if x in self.added}
 
     def native_if(self, node: ast.If) -> list[ast.stmt]:
         """Inside `try` and `with`, a branch that returns stays Python's own: its condition must be known."""
@@ -150,12 +159,11 @@ class Statements(Mutations):
         return [placed(ast.If(test, self.block(node.body, False), self.block(node.orelse, False)), node)]
 
     def returning_if(self, node: ast.If, rest: list[ast.stmt]) -> list[ast.stmt]:
-        stored = stored_names([*node.body, *node.orelse, *rest])
         test = self.visit(node.test)
         body, orelse, made = list(node.body), list(node.orelse), []
         if rest and falls_through(body) and falls_through(orelse):
             after = self.added_function("rest", self.block(rest, True), rest[0])
-            call = ast.Call(name(after.name), [], [])  # type: ignore[attr-defined]
+            call = ast.Call(name(after.name), [], [])
             made.append(after)
             tail: list[ast.stmt] = [placed(ast.Return(call), rest[0])]
             body, orelse = body + tail, orelse + tail
@@ -165,10 +173,8 @@ class Statements(Mutations):
             orelse += rest
         then = self.added_function("then", self.block(body, True), node)
         otherwise = self.added_function("otherwise", self.block(orelse, True), node)
-        stored |= self.flags_in([*made, then, otherwise])
-        variables = self.variables(stored, node)
-        names = [name(then.name), name(otherwise.name)]  # type: ignore[attr-defined]
-        call = self.runtime("branch", test, *names, variables, at=node.test)
+        names: list[ast.expr] = [name(then.name), name(otherwise.name)]
+        call = self.runtime("branch", test, *names, self.variables(names, node), at=node.test)
         return [*made, then, otherwise, placed(ast.Return(call), node)]
 
     # --- loops
@@ -198,7 +204,6 @@ class Statements(Mutations):
 
     def while_loop(self, node: ast.While, body: list[ast.stmt], going: str | None) -> list[ast.stmt]:
         test: ast.expr = node.test
-        stored = stored_names([*body, node.test])
         made = self.visit(test)
         if going is not None:
             left = self.runtime("not_", name(going), at=node)
@@ -207,25 +212,20 @@ class Statements(Mutations):
                 made = placed(ast.BoolOp(ast.And(), [self.runtime("decided", left, at=node), made]), node)
         ask = self.added_function("test", [placed(ast.Return(made), node.test)], node)
         step = self.added_function("step", self.block(body, True), node)
-        stored |= self.flags_in([step])
-        call = self.runtime(
-            "while_", name(ask.name), name(step.name), self.variables(stored, node), at=node  # type: ignore[attr-defined]
-        )
+        names: list[ast.expr] = [name(ask.name), name(step.name)]
+        call = self.runtime("while_", *names, self.variables(names, node), at=node)
         return [ask, step, placed(ast.Expr(call), node)]
 
     def for_loop(self, node: ast.For, body: list[ast.stmt], going: str | None) -> list[ast.stmt]:
         item = self.fresh("item")
         bind = placed(ast.Assign([node.target], name(item)), node.target)
-        stored = stored_names([bind, *body])
         iterable = self.visit(node.iter)
         step = self.added_function("step", self.block([bind, *body], True), node, item)
-        stored |= self.flags_in([step])
         ask: ast.expr = ast.Constant(None)
         if going is not None:
             ask = self.delayed(self.runtime("not_", name(going), at=node))
-        call = self.runtime(
-            "for_", iterable, name(step.name), ask, self.variables(stored, node), at=node.iter  # type: ignore[attr-defined]
-        )
+        variables = self.variables([name(step.name)], node)
+        call = self.runtime("for_", iterable, name(step.name), ask, variables, at=node.iter)
         return [step, placed(ast.Expr(call), node)]
 
 
@@ -279,7 +279,7 @@ def rewrite(node: ast.FunctionDef, helper: str, class_name: str | None) -> ast.F
 
 def helper_name(node: ast.AST) -> str:
     """A name for the runtime that the user's function does not use."""
-    used, found = names_in([node]), "_sardonyx_"
+    used, found = names_in([node]), PREFIX
     while any(identifier.startswith(found) for identifier in used):
         found += "_"
     return found
