@@ -16,6 +16,7 @@ from ..trainer.metrics import Mean, Metric
 from ..trainer.ops import convert_to_tensor, shape
 from .inference import model_graph
 from .prediction import DEFAULT_STEP, prediction_step
+from .rehearsal import rehearse
 from .step_runner import Steps
 from .tracking import owned, settled
 
@@ -182,7 +183,8 @@ class ModelTraining:
             mode = False if asked.get("run_eagerly") else asked.get("jit_compile", False)
             # a step of the user's own may do in Python what a trace does not see: it is compiled when asked for
             own = getattr(type(self), name) is not getattr(ModelTraining, name)
-            self._steps[name] = Steps(self, name, False if own and mode == "auto" else mode)
+            # a new dictionary: a model that is not compiled still has the one of the class
+            self._steps = {**self._steps, name: Steps(self, name, False if own and mode == "auto" else mode)}
         self._steps[name].steps_left = count or 0
         return self._steps[name]
 
@@ -237,6 +239,14 @@ class ModelTraining:
                 class_weight, sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
                 validation_freq,
             )  # fmt: skip
+
+    def rehearse(self, batch: Any, whole: Any = None, validation: Any = None, class_weight: Any = None) -> None:
+        """Trace a step for a batch, and look at all data in memory, so that `fit` fails before it has changed anything.
+
+        A `train_step` of one's own is not traced: nobody knows what it does with a batch.
+        """
+        if type(self).train_step is ModelTraining.train_step:
+            rehearse(self, batch, whole, validation, class_weight)
 
     @tells_line
     def evaluate(

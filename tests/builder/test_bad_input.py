@@ -445,9 +445,9 @@ def test_nan_loss_ends_training_at_once(capsys):
     poisoned = X.copy()
     poisoned[5] = np.nan
     model = regression()
-    history = model.fit(
-        poisoned, Y, batch_size=4, shuffle=False, epochs=3, verbose=0, callbacks=[sx.callbacks.TerminateOnNaN()]
-    )
+    stop = sx.callbacks.TerminateOnNaN()
+    with pytest.warns(UserWarning, match="x holds 6 NaN"):
+        history = model.fit(poisoned, Y, batch_size=4, shuffle=False, epochs=3, verbose=0, callbacks=[stop])
     assert history.epoch == [0] and np.isnan(history.history["loss"][0])
     assert int(model.optimizer.iterations.numpy()) == 2
     assert "batch 1: the loss is nan; training stops" in capsys.readouterr().out

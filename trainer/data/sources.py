@@ -134,6 +134,12 @@ def make_source(
     return ArraySource(x, y, sample_weight, batch_size, shuffle)
 
 
+def arrays_in_memory(source: Any) -> tuple[Any, Any, Any] | None:
+    """All samples, targets and weights of a source that holds them as arrays."""
+    source = source.source if isinstance(source, _ClassWeighted) else source
+    return (source.x, source.y, source.sample_weight) if isinstance(source, ArraySource) else None
+
+
 def _is_stream(x: Any) -> bool:
     if isinstance(x, (list, tuple, dict)) or hasattr(x, "shape") or hasattr(x, "to_numpy"):
         return False

@@ -21,7 +21,7 @@ def by_output(given: Any, names: Sequence[str], what: str, many: bool) -> list[A
         unknown = [key for key in given if key not in names]
         if unknown:
             close = difflib.get_close_matches(str(unknown[0]), [str(n) for n in names], 1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = f"; did you mean {close[0]!r}?" if close else "."
             raise ValueError(f"{what}: the model has no output {unknown[0]!r}{hint} Outputs: {list(names)}")
         return [given.get(name) for name in names]
     if isinstance(given, (list, tuple)):

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..callbacks import CallbackList
 from ..core import tree
-from ..data.sources import class_weighted, make_source, train_validation_split
+from ..data.sources import arrays_in_memory, class_weighted, make_source, train_validation_split
 from ..data.structure import arrays_of, check_same_length, unpack_x_y_sample_weight
 from ..threads import limited_threads
 from .steps import as_numbers
@@ -115,13 +115,22 @@ def fit(
     )  # fmt: skip
     model.stop_training = False
     with limited_threads():
-        run_epochs(model, range(initial_epoch, epochs), batches, validation, validation_freq, listeners)
+        rehearse = rehearsal(model, batches, validation, class_weight)
+        run_epochs(model, range(initial_epoch, epochs), batches, validation, validation_freq, listeners, rehearse)
     return model.history
 
 
+def rehearsal(model: Any, batches: Batches, validation: Batches | None, class_weight: Any) -> Callable[[Any], None]:
+    """What is done with the first batch before it trains: see `Model.rehearse`."""
+    whole = arrays_in_memory(batches.source)
+    held_out = None if validation is None else arrays_in_memory(validation.source)
+    return lambda batch: model.rehearse(batch, whole, held_out, class_weight)
+
+
 def run_epochs(
-    model: Any, epochs: range, batches: Batches, validation: Batches | None, validation_freq: Any, listeners: Any
-) -> None:
+    model: Any, epochs: range, batches: Batches, validation: Batches | None, validation_freq: Any, listeners: Any,
+    rehearse: Callable[[Any], None],
+) -> None:  # fmt: skip
     """Train epoch by epoch, validating where it is due."""
     listeners.on_train_begin()
     logs: dict[str, Any] = {}
@@ -129,7 +138,8 @@ def run_epochs(
     for epoch in epochs:
         model.reset_metrics()
         listeners.on_epoch_begin(epoch)
-        logs = run_batches(step.begin_epoch(), batches, listeners, "train", model)
+        first = rehearse if epoch == epochs[0] else None
+        logs = run_batches(step.begin_epoch(), batches, listeners, "train", model, first)
         if validation is not None and _due(validation_freq, epoch + 1):
             results = evaluate_batches(model, validation, listeners)
             logs = {**logs, **{f"val_{name}": value for name, value in results.items()}}
@@ -165,11 +175,16 @@ def validation_batches(data: Any, batch_size: int | None, steps: int | None) -> 
     return Batches(make_source(data, batch_size=batch_size), steps, "validation_steps")
 
 
-def run_batches(step: Callable[[Any], Any], batches: Batches, listeners: Any, mode: str, model: Any) -> dict[str, Any]:
-    """Run a step over one epoch, telling the callbacks; returns the logs of the last batch."""
+def run_batches(
+    step: Callable[[Any], Any], batches: Batches, listeners: Any, mode: str, model: Any,
+    first: Callable[[Any], None] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Run a step over one epoch, telling the callbacks; returns the logs of the last batch. `first` sees the first."""
     begin, end = getattr(listeners, f"on_{mode}_batch_begin"), getattr(listeners, f"on_{mode}_batch_end")
     logs: dict[str, Any] = {}
     for i, batch in enumerate(batches.epoch()):
+        if first is not None and i == 0:
+            first(batch if isinstance(batch, tuple) else (batch,))
         begin(i)
         results = step(batch if isinstance(batch, tuple) else (batch,))
         logs = as_numbers(results if isinstance(results, dict) else {"loss": results})
@@ -208,6 +223,7 @@ def evaluate(
     )  # fmt: skip
     with limited_threads():
         logs = evaluate_batches(model, batches, listeners)
+        model.step_runner("test_step", None).release()
     if return_dict:
         return logs
     values = list(logs.values())

@@ -159,8 +159,9 @@ def fit_weights(values: Tensor, sample_weight: Tensor, name: str) -> tuple[Tenso
         return values, sample_weight
     given = sample_weight.shape
     values, sample_weight = _same_rank(values, sample_weight)
-    pairs = zip(values.shape, sample_weight.shape, strict=True) if given else ()
-    if any(differ(a, b) and 1 not in (a, b) for a, b in pairs):
+    pairs = list(zip(values.shape, sample_weight.shape, strict=True)) if given else []
+    too_deep = len(given) > 1 and any(a == 1 and differ(a, b) for a, b in pairs)
+    if too_deep or any(differ(a, b) and 1 not in (a, b) for a, b in pairs):
         shape = format_shape(values.shape)
         raise ShapeError(
             f"{name}: sample_weight of shape {format_shape(given)} does not fit values of shape {shape}. "

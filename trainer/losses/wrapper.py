@@ -46,7 +46,10 @@ class LossFunctionWrapper(Loss):
             flat = tree.flatten(pairs)
             y_true = tree.pack_sequence_as(y_true, flat[0::2])
             y_pred = tree.pack_sequence_as(y_pred, flat[1::2])
-        return self.fn(y_true, y_pred, **self.options)
+        values = self.fn(y_true, y_pred, **self.options)
+        if values is None:
+            raise TypeError(f"loss '{self.name}' returned None; is a `return` missing at its end?")
+        return values
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make the same loss again; the function must be registered."""

@@ -87,7 +87,8 @@ class Optimizer:
         self._rate: Any = value
         if isinstance(value, LearningRateSchedule) or (callable(value) and not isinstance(value, Tensor | Variable)):
             return
-        number = float(value)
+        is_number = not isinstance(value, str | bytes | bool) and value is not None
+        number = float(value) if is_number else -1.0
         if not np.isfinite(number) or number < 0:
             raise ValueError(f"{kind}: learning_rate must be a finite number, 0 or more; got {value!r}")
         self._rate = self._track(Variable(number, dtype="float32", trainable=False, name="learning_rate"))
@@ -224,15 +225,21 @@ class Optimizer:
     def _accumulate_then_update(self, pairs: list[tuple[Any, Variable]]) -> None:
         """Add gradients up; every so many calls, update by their mean."""
         steps = self.gradient_accumulation_steps or 1
-        due = (int(self._calls.array) + 1) % steps == 0
         totals = []
         for gradient, variable in pairs:
             accumulator = self._accumulators[self.place(variable)]
             total = accumulator + gradient
+            accumulator.assign(total)
             totals.append((total / float(steps), variable))
-            accumulator.assign(ops.zeros_like(total) if due else total)
-        if due:
+
+        def update() -> int:
             self._update(totals)
+            for _, variable in totals:
+                accumulator = self._accumulators[self.place(variable)]
+                accumulator.assign(ops.zeros_like(accumulator))
+            return 1
+
+        ops.cond(ops.equal(ops.mod(ops.add(self._calls, 1), steps), 0), update, lambda: 0)
 
     def _update(self, pairs: list[tuple[Any, Variable]]) -> None:
         gradients = clipping.clip([g for g, _ in pairs], self.clipnorm, self.clipvalue, self.global_clipnorm)
