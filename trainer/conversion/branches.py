@@ -79,12 +79,15 @@ class Outcome(NamedTuple):
 
 def follow(function: Callable[[], Any] | None, places: list[Place]) -> Outcome:
     """Run a branch on what is there, note all it changes, and undo it."""
-    found: list[Any] = []
+    raw: list[Any] = []
+    results: list[Any] = []
+    journal = Journal()
 
     def traced() -> list[Any]:
-        with Journal() as journal:
-            result = None if function is None else function()
-            found.extend([snapshot(result), [p.get() for p in places], [snapshot(p.get()) for p in places], journal])
+        with journal:
+            results.append(None if function is None else snapshot(function()))
+            raw.extend(place.get() for place in places)
+            results.append([snapshot(value) for value in raw])
         return []
 
     before = [place.get() for place in places]
@@ -93,7 +96,7 @@ def follow(function: Callable[[], Any] | None, places: list[Place]) -> Outcome:
     finally:
         for place, value in zip(places, before, strict=True):
             place.set(value)
-    return Outcome(*found, body)
+    return Outcome(results[0], raw, results[1], journal, body)
 
 
 def branch(test: Any, then: Callable[[], Any], otherwise: Callable[[], Any] | None, variables: Any) -> Any:
@@ -191,9 +194,12 @@ def or_(left: Any, right: Callable[[], Any]) -> Any:
 
 
 # Operations whose results are thrown away without harm when the left operand has decided already.
-HARMLESS = frozenset(
-    ["add", "subtract", "multiply", "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not", "cast", "reshape", "sum", "mean", "max", "min", "all", "any", "absolute", "negative", "size_value", "squeeze", "expand_dims", "isfinite", "isnan", "isinf", "square", "exp", "log", "sqrt", "relu", "sigmoid", "tanh"]
-)
+HARMLESS = {
+    "absolute", "add", "all", "any", "cast", "equal", "exp", "expand_dims", "greater", "greater_equal", "isfinite",
+    "isinf", "isnan", "less", "less_equal", "log", "logical_and", "logical_not", "logical_or", "max", "mean", "min",
+    "multiply", "negative", "not_equal", "relu", "reshape", "sigmoid", "size_value", "sqrt", "square", "squeeze", "subtract", "sum",
+    "tanh",
+}  # fmt: skip
 
 
 def _short_circuit(left: Any, right: Callable[[], Any], is_and: bool) -> Any:

@@ -82,7 +82,8 @@ def _extreme(name: str, whole: Callable[..., Any], sizes: Callable[..., Any]) ->
             if len(tensor.shape) != 1:
                 refuse(f"{name}(x) of {tensor!r} compares rows", f"Use ops.{name}(x) or ops.{name}(x, axis=...).")
             return whole(tensor)
-        listed = arguments if len(arguments) > 1 else tuple(arguments[0]) if isinstance(arguments[0], (list, tuple)) else ()
+        listed: Any = arguments if len(arguments) != 1 else arguments[0]
+        listed = tuple(listed) if isinstance(listed, (list, tuple)) else ()
         if any(isinstance(x, Dim) for x in listed) and all(isinstance(x, (Dim, int)) for x in listed):
             return functools.reduce(sizes, listed)
         if not any(symbolic(x) is not None for x in listed):
@@ -114,7 +115,7 @@ def _is_zero(value: Any) -> bool:
     return type(value) is int and value == 0
 
 
-def _quantifier(name: str, whole: Callable[..., Any], join: Callable[[Any, Any], Any], last: bool) -> Callable[[Any], Any]:
+def _quantifier(name: str, whole: Callable[..., Any], join: Callable[..., Any], last: bool) -> Callable[[Any], Any]:
     def find(iterable: Any) -> Any:
         tensor = symbolic(iterable.stacked() if isinstance(iterable, Collected) else iterable)
         if tensor is not None:
@@ -181,7 +182,8 @@ def _refused(name: str, rewrite: str) -> Callable[..., Any]:
 
 
 REPLACED: dict[Any, Any] = {
-    range: range_, enumerate: enumerate_, zip: zip_, reversed: reversed_, len: len_, int: int_, float: float_, bool: bool_,
+    range: range_, enumerate: enumerate_, zip: zip_, reversed: reversed_, len: len_, int: int_, float: float_,
+    bool: bool_,
     max: _extreme("max", reduce_max, maximum), min: _extreme("min", reduce_min, minimum), sum: sum_, round: round_,
     any: _quantifier("any", reduce_any, logical_or, True), all: _quantifier("all", reduce_all, logical_and, False),
     np.asarray: asarray, np.array: array, sorted: _refused("sorted", "Use ops.sort(x)."),

@@ -21,6 +21,8 @@ def compile_definition(
     definition: ast.FunctionDef, code: CodeType, class_name: str | None, helper: str
 ) -> CodeType:
     """The code of a definition that stands where `code` stands: same file, lines, free variables and private names."""
+    # its own name would hide what a recursive function calls by it: a global of its module
+    definition = ast.FunctionDef(**{**dict(ast.iter_fields(definition)), "name": f"{helper}{definition.name}"})
     inner: ast.stmt = definition
     if class_name is not None:
         inner = ast.parse(f"class {class_name}: pass").body[0]

@@ -141,9 +141,10 @@ def refuse_draw(function: Any) -> None:
         raise frozen_draw(f"{type(generator).__module__.partition('.')[0]}'s {type(generator).__name__}.{name}")
 
 
-CHANGING = frozenset(
-    ["append", "extend", "insert", "pop", "remove", "clear", "update", "setdefault", "popitem", "add", "discard", "sort", "reverse", "appendleft", "popleft", "fill", "put", "resize", "itemset"]
-)
+CHANGING = {
+    "add", "append", "appendleft", "clear", "discard", "extend", "fill", "insert", "itemset", "pop", "popitem",
+    "popleft", "put", "remove", "resize", "reverse", "setdefault", "sort", "update",
+}  # fmt: skip
 
 
 def callee(function: Any) -> Any:
@@ -155,9 +156,10 @@ def callee(function: Any) -> Any:
             own = builtin_functions.METHODS.get(getattr(function, "__func__", None))
             return _library(function) if own is None else MethodType(own, function.__self__)  # type: ignore[union-attr]
         return converted(function)
-    if isinstance(function, BuiltinMethodType) and function.__name__ in CHANGING and not inspect.ismodule(function.__self__):
-        touch(function.__self__)
-        return function
+    if isinstance(function, BuiltinMethodType):
+        if function.__name__ in CHANGING and not inspect.ismodule(function.__self__):
+            touch(function.__self__)
+        return REPLACED.get(function, function)
     try:
         replaced = REPLACED.get(function)
     except TypeError:  # an object that cannot be hashed
@@ -168,7 +170,7 @@ def callee(function: Any) -> Any:
         return converted(function)
     if isinstance(function, type):
         return function
-    call = getattr(type(function), "__call__", None)
+    call = inspect.getattr_static(type(function), "__call__", None)
     if isinstance(call, FunctionType) and not is_own_file(call.__code__.co_filename):
         return MethodType(converted(call), function)
     return function

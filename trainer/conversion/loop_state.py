@@ -63,21 +63,19 @@ class LoopState:
     def settle(self, streams: Callable[[], Any], step: Callable[[Any], Any]) -> None:
         """Trace the step again and again, until every variable keeps the place it was given."""
         for _ in range(64):
-            items = tree.map_structure(
-                lambda x: None if x is None else placeholders([TensorSpec(x.shape[1:], x.dtype)])[0], streams()
-            )
             masked = self.is_masked
-            held: list[list[Any]] = []
-
-            def probe() -> list[Any]:
-                values = [placeholders(c.specs) for c in self._slots()]
-                held.append(self._run([x for v in values for x in v], lambda: step(items)))
-                return []
-
-            trace_body(probe)
-            if not self._learn(held[0]) and masked == self.is_masked:
+            found: list[Any] = []
+            trace_body(self._probe, streams(), step, found)
+            if not self._learn(found) and masked == self.is_masked:
                 return
         raise AssertionError("a loop's state does not settle")
+
+    def _probe(self, streams: Any, step: Callable[[Any], Any], found: list[Any]) -> list[Any]:
+        """Trace one step, for what the places hold after it."""
+        items = tree.map_structure(lambda x: placeholders([TensorSpec(x.shape[1:], x.dtype)])[0], streams)
+        own = [x for carried in self._slots() for x in placeholders(carried.specs)]
+        found += self._run(own, lambda: step(items))
+        return []
 
     def _slots(self) -> list[Carried]:
         """Variables that have tensors among the loop's own: carried ones, and results of the last step."""
@@ -101,7 +99,8 @@ class LoopState:
                 self.places.append(place)
                 self.entry.append(journal.before[key])
                 after.append(journal.after[key])
-        return [journal.after.get(p.key, x) if isinstance(p, Contents) else x for p, x in zip(self.places, after, strict=True)]
+        pairs = zip(self.places, after, strict=True)
+        return [journal.after.get(p.key, x) if isinstance(p, Contents) else x for p, x in pairs]
 
     def _put(self, tensors: list[Any]) -> None:
         """Give every place what it holds at the start of a step."""
@@ -154,14 +153,11 @@ class LoopState:
     def _carry(self, place: Place, entry: Any, value: Any) -> None:
         pairs = Pairs()
         try:
-            if isinstance(place, Contents):
-                if not (isinstance(entry, dict) and set(entry) == set(value)) and not (
-                    isinstance(entry, list) and len(entry) == len(value)
-                ):
-                    refuse(
-                        f"{place.name} changes its length inside a loop whose number of steps only the model knows",
-                        "Append once in every step, without a condition, and stack the list after the loop.",
-                    )
+            if isinstance(place, Contents) and (isinstance(entry, set) or len(entry) != len(value)):
+                refuse(
+                    f"{place.name} changes its length inside a loop whose number of steps only the model knows",
+                    "Append once in every step, without a condition, and stack the list after the loop.",
+                )
             template = self._unified(entry, value, pairs)
             self.carried[place.key] = Carried(entry, template, pairs.specs, pairs.left)
         except Conflict as conflict:
@@ -177,8 +173,8 @@ class LoopState:
     def _conflicting(self, place: Place, conflict: Conflict) -> Missing:
         return Missing(
             f"variable '{place.name}' changes in a `{self.kind}` loop of unknown length: before and after a step it is "
-            f"{conflict.text}\n  {self.line}\n  A loop keeps structure, shape and dtype: give the variable a first value "
-            "of that shape and dtype (ops.zeros(...)), or append to a list and stack it.",
+            f"{conflict.text}\n  {self.line}\n  A loop keeps structure, shape and dtype: give the variable a first "
+            "value of that shape and dtype (ops.zeros(...)), or append to a list and stack it.",
             conflict.kind,
         )
 
@@ -191,7 +187,8 @@ class LoopState:
                 raise Conflict(f"{described(known.entry)}, then {described(value)}", SymbolicValueError)
         except Conflict as conflict:
             return self._retire(place, conflict)
-        if all(a.dtype == b.dtype and same_shape(a.shape, b.shape) for a, b in zip(pairs.specs, known.specs, strict=True)):
+        both = zip(pairs.specs, known.specs, strict=True)
+        if all(a.dtype == b.dtype and same_shape(a.shape, b.shape) for a, b in both):
             return False
         known.specs = pairs.specs
         return True
@@ -205,7 +202,8 @@ class LoopState:
     def _note_result(self, place: Place, value: Any) -> bool:
         """A variable of one step has a value after the loop too where a step is sure, or where nobody looks."""
         sure = not self.may_be_empty and self.local[place.key] is ABSENT
-        if is_missing(value) or not (sure or place.added) or not all(is_numeric(x) for x in tree.flatten(value)):
+        is_whole = place.added or (sure and all(is_numeric(x) for x in tree.flatten(value)))
+        if is_missing(value) or not is_whole:
             return False
         known = self.results.get(place.key)
         if known is not None:
@@ -257,8 +255,8 @@ class LoopState:
 
     def _unassigned(self, place: Place) -> Missing:
         return Missing(
-            f"variable '{place.name}' is assigned only inside a `{self.kind}` loop that may take no step\n  {self.line}\n"
-            f"  Assign it before the loop, with the shape and dtype it has inside."
+            f"variable '{place.name}' is assigned only inside a `{self.kind}` loop that may take no step\n"
+            f"  {self.line}\n  Assign it before the loop, with the shape and dtype it has inside."
         )
 
 

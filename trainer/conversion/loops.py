@@ -80,12 +80,13 @@ def _count(numbers: Counter, step: Callable[[Any], Any], going: Callable[[], Any
     state = LoopState(variables_of(variables), "for")
     state.may_be_empty = True
     first = convert_to_tensor(numbers.start, "int32")
+    unbroken = going or (lambda: True)
     state.settle(lambda: first[None], step)
     _refuse_growing(state, "for i in range(n)")
 
     def ask(number: Any, *values: Any) -> Any:
         inside = numbers.goes_on(number)
-        return inside if going is None else state.on(values, lambda: condition(and_(inside, lambda: going())))
+        return state.on(values, lambda: condition(and_(inside, unbroken)))
 
     def body(number: Any, *values: Any) -> Any:
         return (number + numbers.step, *state.on(values, lambda: step(number), results=True))

@@ -22,8 +22,8 @@ class Mutations(Expressions):
         if isinstance(node, (ast.Global, ast.Nonlocal)):
             return [placed(ast.Pass(), node)]  # declared once, at the top of the function
         if isinstance(node, ast.AnnAssign):
-            if node.value is None or not node.simple:
-                return [placed(ast.Pass(), node)] if node.value is None else self.assignment([node.target], node.value, node)
+            if node.value is None:
+                return [placed(ast.Pass(), node)]
             return self.assignment([node.target], node.value, node)
         if isinstance(node, ast.Assign):
             return self.assignment(node.targets, node.value, node)
@@ -85,11 +85,13 @@ class Mutations(Expressions):
             constant = placed(ast.Constant(self.mangled(target.attr)), target)
             read = placed(ast.Attribute(name(held[0]), target.attr, ast.Load()), target)
             made = self.runtime("augmented", sign, read, value, at=node)
-            return [owner, placed(ast.Expr(self.runtime("set_attribute", name(held[0]), constant, made, at=node)), node)]
+            done = self.runtime("set_attribute", name(held[0]), constant, made, at=node)
+            return [owner, placed(ast.Expr(done), node)]
         key = placed(ast.Assign([name(held[1], ast.Store())], self.visit(target.slice)), node)
         read = placed(ast.Subscript(name(held[0]), name(held[1]), ast.Load()), target)
         made = self.runtime("augmented", sign, read, value, at=node)
-        return [owner, key, placed(ast.Expr(self.runtime("set_item", name(held[0]), name(held[1]), made, at=node)), node)]
+        done = self.runtime("set_item", name(held[0]), name(held[1]), made, at=node)
+        return [owner, key, placed(ast.Expr(done), node)]
 
     def deletion(self, target: ast.expr, at: ast.stmt) -> list[ast.stmt]:
         """`del` of a variable stays; of an attribute or item it can be undone."""

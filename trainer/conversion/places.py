@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from types import CellType, TracebackType
+from types import CellType
 from typing import Any
+
+import numpy as np
 
 from .merging import snapshot
 from .refusals import Missing, refuse
@@ -135,7 +137,7 @@ class Journal:
         open_.journals.append(self)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         open_.journals.remove(self)
         self.after = {key: snapshot(place.get()) for key, place in self.places.items()}
         for key, place in self.places.items():
@@ -181,6 +183,12 @@ def delete_attribute(owner: Any, attribute: str) -> None:
 
 def set_item(owner: Any, key: Any, value: Any) -> None:
     """`owner[key] = value`."""
+    if isinstance(owner, np.ndarray) and getattr(value, "array", owner) is None:
+        refuse(
+            "a tensor is written into a NumPy array: its value is known only when the model runs",
+            "Keep a tensor: ops.stack or ops.concatenate of parts, ops.slice_update, ops.scatter_update. What shall "
+            "last from call to call is a weight: self.add_weight(..., trainable=False) and assign.",
+        )
     touch(owner)
     owner[key] = value
 

@@ -45,7 +45,14 @@ def _raise(self: Missing, *arguments: Any, **keywords: Any) -> NoReturn:
     raise self.error()
 
 
-for _name in ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift", "radd", "rsub", "rmul", "rtruediv", "rfloordiv", "rmod", "rpow", "rmatmul", "rand", "ror", "rxor", "eq", "ne", "lt", "le", "gt", "ge", "neg", "pos", "abs", "invert", "bool", "int", "float", "index", "len", "iter", "getitem", "setitem", "contains", "call", "array", "array_ufunc", "format", "str", "setattr", "enter"]:
+SPECIAL_METHODS = (
+    "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift", "radd",
+    "rsub", "rmul", "rtruediv", "rfloordiv", "rmod", "rpow", "rmatmul", "rand", "ror", "rxor", "eq", "ne", "lt", "le",
+    "gt", "ge", "neg", "pos", "abs", "invert", "bool", "int", "float", "index", "len", "iter", "getitem", "setitem",
+    "contains", "call", "array", "array_ufunc", "format", "str", "setattr", "enter",
+)  # fmt: skip
+
+for _name in SPECIAL_METHODS:
     setattr(Missing, f"__{_name}__", _raise)
 Missing.__hash__ = object.__hash__
 

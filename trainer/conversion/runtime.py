@@ -6,6 +6,8 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..core.operators import FUNCTIONS
 from . import branches, functions, loops, places
 from .refusals import refuse
@@ -21,9 +23,8 @@ IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
 
 def augmented(sign: str, left: Any, right: Any) -> Any:
     """`left += right` and its like: the new value of `left`."""
-    if isinstance(left, (list, dict, set)) or type(left).__module__ == "numpy":
-        if not isinstance(left, (int, float)):
-            places.touch(left)
+    if isinstance(left, (list, dict, set, np.ndarray)):
+        places.touch(left)
     return IN_PLACE[sign](left, right)
 
 
@@ -31,8 +32,7 @@ def raised(error: Any) -> Any:
     """What a `raise` raises: refused where a tensor decides whether it is reached."""
     if places.open_.journals:
         refuse(
-            f"`raise {error if isinstance(error, type) else type(error)!r}` ({error}) in a branch or loop that depends on "
-            "a tensor: a graph cannot stop with an error",
+            f"`raise` of {error!r} in a branch or loop that depends on a tensor: a graph cannot stop with an error",
             "Check the values before the model is called; shapes and dtypes can be checked outside of the branch.",
         )
     return error

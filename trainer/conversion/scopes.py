@@ -28,7 +28,7 @@ def _collect(node: ast.AST, found: set[str], inside_comprehension: bool) -> None
         found.add(node.name)
     elif isinstance(node, ast.alias):
         found.add(node.asname or node.name.partition(".")[0])
-    elif (isinstance(node, ast.ExceptHandler) and node.name) or (isinstance(node, (ast.MatchAs, ast.MatchStar)) and node.name):
+    elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
         found.add(node.name)
     elif isinstance(node, ast.MatchMapping) and node.rest:
         found.add(node.rest)

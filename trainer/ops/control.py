@@ -58,7 +58,7 @@ def _predicate(name: str, value: Any) -> Tensor:
 
 
 def scan(
-    f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any = None, length: int | None = None,
+    f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any = None, length: Size | None = None,
     reverse: bool = False, unroll: Any = 1,
 ) -> tuple[Any, Any]:  # fmt: skip
     """Apply `carry, y = f(carry, x)` along axis 0 of `xs`; the last carry and the stacked `y` (ONNX: Scan).
