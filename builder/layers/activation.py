@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...trainer import activations, constraints, initializers, ops, regularizers
+from ...trainer.core.dims import equal
 from ...trainer.core.errors import ShapeError
 from ..input_spec import InputSpec
 from ..layer import Layer
@@ -182,7 +183,7 @@ class Softmax(Layer):
             return ops.softmax(inputs, axis=axis)
         rank, mask_rank = len(inputs.shape), len(mask.shape)
         fits = mask_rank <= rank and all(
-            not isinstance(size, int) or not isinstance(full, int) or size in (1, full)
+            size == 1 or equal(size, full) is True
             for size, full in zip(mask.shape[::-1], inputs.shape[::-1], strict=False)
         )
         if not fits:

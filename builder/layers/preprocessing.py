@@ -124,14 +124,17 @@ class CenterCrop(ImageLayer):
         return x[tuple(index)]
 
 
-def encode(indices: Any, mode: str, count: int, dtype: Any, weights: Any = None) -> Any:
-    """Integers as one-hot vectors, as one vector with ones at all of a sample's integers, or as their numbers."""
+def encode(indices: Any, mode: str, count: int, dtype: Any, weights: Any = None, keeps_axis: bool = False) -> Any:
+    """Integers as one-hot vectors, as one vector with ones at all of a sample's integers, or as their numbers.
+
+    One-hot vectors take the place of a last axis of size 1, unless `keeps_axis`: where its size was not known.
+    """
     x = indices if indices.dtype.kind in "iu" else ops.cast(indices, "int32")
     x = ops.expand_dims(x, -1) if not x.shape else x
     if mode == "multi_hot":
         return ops.multi_hot(x, count, dtype=dtype)
     if mode == "one_hot":
-        drops = len(x.shape) > 1 and x.shape[-1] == 1
+        drops = len(x.shape) > 1 and x.shape[-1] == 1 and not keeps_axis
         return ops.one_hot(ops.squeeze(x, -1) if drops else x, count, dtype=dtype)
     encoded = ops.one_hot(x, count, dtype=dtype)
     if weights is not None:
@@ -159,14 +162,21 @@ class CategoryEncoding(Layer):
         mode = "multi_hot" if output_mode == "binary" else output_mode
         self.output_mode = one_of("CategoryEncoding", "output_mode", mode, ("multi_hot", "one_hot", "count"))
         self.num_tokens = positive_integer("CategoryEncoding", "num_tokens", num_tokens)
+        self.is_last_open = False
         self.autocast = False
+
+    def build(self, input_shape: Any) -> None:
+        """Note whether the last axis may be of any size: the result then has one rank for all of them."""
+        self.is_last_open = input_shape[-1:] == (None,)
 
     def call(self, inputs: Any, count_weights: Any = None) -> Any:
         """Encode; raises `ValueError` for weights in another mode than "count"."""
         if count_weights is not None and self.output_mode != "count":
             raise ValueError(f"{self.name}: count_weights is for output_mode='count', not {self.output_mode!r}")
         weights = None if count_weights is None else ops.cast(count_weights, self.compute_dtype)
-        return encode(inputs, self.output_mode, self.num_tokens, self.compute_dtype, weights)
+        return encode(
+            inputs, self.output_mode, self.num_tokens, self.compute_dtype, weights, keeps_axis=self.is_last_open
+        )
 
 
 @LAYERS.register()
@@ -196,6 +206,7 @@ class Discretization(Layer):
         self.bin_boundaries = bounds
         self.num_bins = None if num_bins is None else positive_integer("Discretization", "num_bins", num_bins)
         self.epsilon = epsilon
+        self.is_last_open = False
         self.output_mode = one_of(
             "Discretization", "output_mode", output_mode, ("int", "one_hot", "multi_hot", "count")
         )
@@ -216,6 +227,10 @@ class Discretization(Layer):
             raise ValueError(f"Discretization '{self.name}': adapt got no data")
         self.bin_boundaries = _condense(summary, 1.0 / self.num_bins)[0, :-1].astype(np.float32).tolist()
 
+    def build(self, input_shape: Any) -> None:
+        """Note whether the last axis may be of any size: the result then has one rank for all of them."""
+        self.is_last_open = input_shape[-1:] == (None,)
+
     def call(self, inputs: Any) -> Any:
         """The bins; raises `ValueError` before the boundaries are known."""
         if self.bin_boundaries is None:
@@ -223,7 +238,9 @@ class Discretization(Layer):
         bins = ops.digitize(inputs, np.asarray(self.bin_boundaries, np.float32))
         if self.output_mode == "int":
             return ops.cast(bins, "int32")
-        return encode(bins, self.output_mode, len(self.bin_boundaries) + 1, self.compute_dtype)
+        return encode(
+            bins, self.output_mode, len(self.bin_boundaries) + 1, self.compute_dtype, keeps_axis=self.is_last_open
+        )
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.dims import equal
 from ..core.emitter import Emitter, Value
 from ..core.errors import ShapeError, format_shape
 from ..core.primitive import Primitive, Residuals
@@ -258,7 +259,7 @@ def glu(x: Any, axis: int = -1) -> Tensor:
     tensor = convert_to_tensor(to_float(x))
     where = axis_of(axis, len(tensor.shape), "glu")
     size = tensor.shape[where]
-    if not isinstance(size, int) or size % 2:
+    if equal(size % 2, 0) is not True:
         raise ShapeError(f"glu: expected an even size on axis {axis}, got {size} in {format_shape(tensor.shape)}")
     value, gate = split(tensor, 2, axis=where)
     return multiply(value, sigmoid(gate))

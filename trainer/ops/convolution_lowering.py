@@ -55,13 +55,13 @@ def framed(
     """The image (channels first), the padding attributes for the operator that follows, and the pads these stand for.
 
     Pads that depend on sizes unknown so far are left to `auto_pad`; with dilation, which onnxruntime's `auto_pad`
-    refuses, they are computed and applied before.
+    refuses, and strides beyond the kernel, where its pads become negative, they are computed and applied before.
     """
     sizes = x.shape[2:]
     pads = pads_of(padding, sizes, taps, strides, dilation)
     if is_static(flat_pads(pads)):
         return x, ({"pads": flat_pads(pads)} if any(flat_pads(pads)) else {}), pads
-    if all(d == 1 for d in dilation):
+    if all(d == 1 for d in dilation) and all(s <= k for s, k in zip(strides, taps, strict=True)):
         return x, {"auto_pad": "SAME_UPPER"}, pads
     return pad_image(emit, x, pads), {}, ((0, 0),) * len(taps)
 

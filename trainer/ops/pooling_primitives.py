@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dims import Shape, Size, is_static, product
+from ..core.dims import Shape, Size, is_static, minimum, product
 from ..core.emitter import Emitter, Value
 from ..core.errors import DtypeError, ShapeError, format_shape
 from ..core.primitive import Primitive
@@ -16,10 +16,12 @@ from . import pooling_kernels as kernels
 from .convolution_lowering import (
     channels_back,
     channels_first,
+    crop,
     flat_pads,
     in_float32,
     lower_convolution,
     lower_input_gradient,
+    pad_image,
 )
 from .windows import (
     Padding,
@@ -69,6 +71,18 @@ def _attributes(x: Value, pool: Shape, strides: Shape, padding: Padding) -> dict
     return found
 
 
+def _trimmed(emit: Emitter, image: Value, pool: Shape, strides: Shape, padding: Padding) -> Value:
+    """The image (channels first) without cells behind the last window, where `auto_pad` must find the pads.
+
+    Strides beyond the window would make onnxruntime's pads negative there.
+    """
+    sizes = image.shape[2:]
+    if padding != "same" or is_static(sizes) or all(s <= k for s, k in zip(strides, pool, strict=True)):
+        return image
+    used = [minimum(n, (-(-n // s) - 1) * s + k) for n, k, s in zip(sizes, pool, strides, strict=True)]
+    return crop(emit, image, (0,) * len(pool), used)
+
+
 def _pooled_spec(x: Value, pool: Shape, strides: Shape, padding: Padding, dtype: Any = None) -> TensorSpec:
     spec = _pool_infer(x.spec, pool=pool, strides=strides, padding=padding, channels_last=False)
     return TensorSpec(spec.shape, dtype or x.dtype)
@@ -80,6 +94,7 @@ def _max_pool_lower(
     # onnxruntime's CPU kernels take floating-point numbers; every int32 fits into a float64
     image = channels_first(emit, x if x.dtype.kind == "f" else emit.cast(x, np.float64), channels_last)
     spec = _pooled_spec(image, pool, strides, padding)
+    image = _trimmed(emit, image, pool, strides, padding)
     out = emit("MaxPool", image, spec=spec, **_attributes(image, pool, strides, padding))
     return emit.cast(channels_back(emit, out, channels_last), x.dtype)
 
@@ -95,13 +110,12 @@ max_pool_primitive = Primitive(
 
 
 def _flat_choice(
-    emit: Emitter, image: Value, pool: Shape, strides: Shape, padding: Padding
-) -> tuple[Value, TensorSpec]:
-    """For each window, the position of its first largest cell in the flattened image (channels first)."""
-    spec = _pooled_spec(image, pool, strides, padding)
+    emit: Emitter, image: Value, spec: TensorSpec, pool: Shape, strides: Shape, padding: Padding
+) -> Value:
+    """For each window, the position of its first largest cell in the flattened image (channels first, trimmed)."""
     where = TensorSpec(spec.shape, np.int64)
     _, indices = emit.many("MaxPool", image, specs=(spec, where), **_attributes(image, pool, strides, padding))
-    return emit.reshape(indices, (product(spec.shape),)), spec
+    return emit.reshape(indices, (product(spec.shape),))
 
 
 def _max_gradient_infer(dy: TensorSpec, x: TensorSpec, **attributes: Any) -> TensorSpec:
@@ -122,8 +136,9 @@ def _max_gradient_run(
 def _max_gradient_lower(
     emit: Emitter, dy: Value, x: Value, *, pool: Shape, strides: Shape, padding: Padding, channels_last: bool
 ) -> Value:
-    image, gradient = channels_first(emit, x, channels_last), channels_first(emit, dy, channels_last)
-    indices, spec = _flat_choice(emit, image, pool, strides, padding)
+    whole, gradient = channels_first(emit, x, channels_last), channels_first(emit, dy, channels_last)
+    spec, image = _pooled_spec(whole, pool, strides, padding), _trimmed(emit, whole, pool, strides, padding)
+    indices = _flat_choice(emit, image, spec, pool, strides, padding)
     total = product(image.shape)
     nothing = emit(
         "ConstantOfShape", emit.shape((total,)), value=np.zeros(1, dy.dtype), spec=TensorSpec((total,), dy.dtype)
@@ -133,7 +148,11 @@ def _max_gradient_lower(
     spread = emit(
         "ScatterElements", nothing, indices, flat, axis=0, reduction="add" if overlap else None, spec=nothing.spec
     )
-    return channels_back(emit, emit.reshape(spread, image.shape), channels_last)
+    found = emit.reshape(spread, image.shape)
+    if image is not whole:
+        behind = [(0, n - used) for n, used in zip(whole.shape[2:], image.shape[2:], strict=True)]
+        found = emit.reshape(pad_image(emit, found, behind), whole.shape)
+    return channels_back(emit, found, channels_last)
 
 
 max_pool_gradient = Primitive(
@@ -163,8 +182,10 @@ def _select_run(
 def _select_lower(
     emit: Emitter, g: Value, x: Value, *, pool: Shape, strides: Shape, padding: Padding, channels_last: bool
 ) -> Value:
-    image, values = channels_first(emit, x, channels_last), channels_first(emit, g, channels_last)
-    indices, spec = _flat_choice(emit, image, pool, strides, padding)
+    whole, values = channels_first(emit, x, channels_last), channels_first(emit, g, channels_last)
+    spec, image = _pooled_spec(whole, pool, strides, padding), _trimmed(emit, whole, pool, strides, padding)
+    indices = _flat_choice(emit, image, spec, pool, strides, padding)
+    values = _trimmed(emit, values, pool, strides, padding)
     flat = emit.reshape(values, (product(values.shape),))
     picked = emit("GatherElements", flat, indices, axis=0, spec=TensorSpec(indices.shape, g.dtype))
     return channels_back(emit, emit.reshape(picked, spec.shape), channels_last)
@@ -192,6 +213,7 @@ def _average_lower(
 ) -> Value:
     image = channels_first(emit, x, channels_last)
     spec = _pooled_spec(image, pool, strides, padding)
+    image = _trimmed(emit, image, pool, strides, padding)
     out = emit("AveragePool", image, spec=spec, **_attributes(image, pool, strides, padding))
     return channels_back(emit, out, channels_last)
 
