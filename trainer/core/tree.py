@@ -68,7 +68,9 @@ def map_structure(function: Callable[..., Any], *structures: Any) -> Any:
 def _map(function: Callable[..., Any], structures: tuple[Any, ...]) -> Any:
     first = structures[0]
     if isinstance(first, dict):
-        return type(first)((key, _map(function, tuple(s[key] for s in structures))) for key in first)
+        # visited in the order of `flatten`, so that what a function makes of the leaves is in that order too
+        mapped = {key: _map(function, tuple(s[key] for s in structures)) for key in sorted_keys(first)}
+        return type(first)((key, mapped[key]) for key in first)
     if isinstance(first, (list, tuple)):
         return rebuild(first, [_map(function, group) for group in zip(*structures, strict=True)])
     return function(*structures)
