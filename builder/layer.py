@@ -15,12 +15,13 @@ from ..trainer.core.dtypes import as_dtype, dtype_name
 from ..trainer.core.errors import ShapeError, format_shape
 from ..trainer.core.spec import TensorSpec, as_shape
 from ..trainer.core.state import state
-from ..trainer.core.told import Told
+from ..trainer.core.told import Told, tells_line
 from ..trainer.core.trace import Trace, symbolic_input
 from ..trainer.core.variable import Variable
 from ..trainer.naming import automatic_name
 from ..trainer.ops.seed import SeedGenerator
 from .call import LayerCall, NamedScope, contexts
+from .call_errors import tell_arguments
 from .configuration import bind_arguments, layer_config, layer_from_config
 from .layer_call import call_layer
 from .signature import mark_builds
@@ -211,12 +212,14 @@ class Layer(Told):
         """Copies of the values of `weights`."""
         return [v.numpy() for v in self.weights]
 
+    @tells_line
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Assign values in the order of `weights`; nothing is changed unless all fit."""
         own = self.weights
         values = [np.asarray(w) for w in weights]
         if len(own) != len(values):
-            raise ValueError(f"layer '{self.name}': expected {len(own)} weights, got {len(values)}")
+            unbuilt = "" if own or self.built else "; it has none before it is built: call it once, or build(shape)"
+            raise ValueError(f"layer '{self.name}': expected {len(own)} weights, got {len(values)}{unbuilt}")
         for variable, value in zip(own, values, strict=True):
             if variable.shape != value.shape:
                 raise ShapeError(
@@ -237,7 +240,11 @@ class Layer(Told):
         raise NotImplementedError(f"layer '{self.name}': class {type(self).__name__} does not define call()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return call_layer(self, args, kwargs)
+        try:
+            return call_layer(self, args, kwargs)
+        except TypeError as error:
+            tell_arguments(self, args, kwargs, error)
+            raise
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """The mask of the output, from that of the input; the same by default."""
@@ -283,7 +290,8 @@ class Layer(Told):
     def input(self) -> Any:
         """The symbolic input of the layer's only recorded call."""
         call = self._only_call("input")
-        values = [*call.args, *[v for v in call.kwargs.values() if tree_has_tensor(v)]]
+        held = [v for v in call.kwargs.values() if any(hasattr(x, "spec") for x in tree.flatten(v))]
+        values = [*call.args, *held]
         return values[0] if len(values) == 1 else values
 
     @property
@@ -362,11 +370,6 @@ class _Scoped:
 
     def __exit__(self, *_: object) -> None:
         state.scopes.pop()
-
-
-def tree_has_tensor(value: Any) -> bool:
-    """Whether a structure holds a tensor."""
-    return any(hasattr(x, "spec") for x in tree.flatten(value))
 
 
 def is_shape(value: Any) -> bool:

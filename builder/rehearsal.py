@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..trainer.core import tree
-from ..trainer.core.errors import DtypeError, ShapeError
+from ..trainer.core.errors import DtypeError, ShapeError, user_line
 from ..trainer.core.spec import TensorSpec
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import Trace, symbolic_input
@@ -110,8 +110,8 @@ def _warn_if_frozen(model: Any) -> None:
     if model.weights and not model.trainable_variables:
         warnings.warn(
             f"model '{model.name}': no weight is trainable, so fit() changes nothing. Set trainable = True on what "
-            "shall learn.",
-            stacklevel=8,
+            f"shall learn.\n  at {user_line()}",
+            stacklevel=2,
         )
 
 
@@ -188,6 +188,6 @@ def _warn_of_nan(what: str, values: Any, name: str) -> None:
         if count:
             warnings.warn(
                 f"{name}{what} holds {count:,} NaN, and training on them makes every weight NaN. Fill them "
-                "(np.nan_to_num), or leave those samples out.",
-                stacklevel=8,
+                f"(np.nan_to_num), or leave those samples out.\n  at {user_line()}",
+                stacklevel=2,
             )

@@ -108,12 +108,12 @@ def test_a_model_without_shapes_learns_them_from_x_or_says_what_is_missing():
 def test_a_model_that_cannot_be_traced_or_exported_is_reported():
     class Branching(sx.Model):
         def call(self, inputs: Any) -> Any:
-            return inputs * float(sx.ops.sum(inputs))
+            return inputs * np.linalg.norm(inputs)
 
     model = Branching()
     model(X)
     (finding,) = model.check()
-    assert finding.rule == "no_graph" and "float(x)" in finding.message and __file__ in finding.message
+    assert finding.rule == "no_graph" and "np.asarray" in finding.message and __file__ in finding.message
     x = sx.Input((4,), name="x")
     (finding,) = sx.Model(x, sx.ops.eigh(sx.ops.matmul(x[:, :, None], x[:, None, :]))[0]).check()
     assert finding.rule == "no_export" and "eigh" in finding.message

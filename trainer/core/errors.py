@@ -7,7 +7,10 @@ import os
 import sys
 from typing import NamedTuple
 
+import numpy as np
+
 PACKAGE_FOLDER = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
+NUMPY_FOLDER = os.path.dirname(np.__file__) + os.sep
 TESTS_FOLDER = os.path.join(PACKAGE_FOLDER, "tests") + os.sep
 EXAMPLES_FOLDER = os.path.join(PACKAGE_FOLDER, "examples") + os.sep
 
@@ -51,7 +54,7 @@ def user_line(depth: int = 1) -> SourceLine | None:
     frame = sys._getframe(depth)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not is_own_file(file) and not file.startswith("<frozen"):
+        if not is_own_file(file) and not file.startswith(("<frozen", NUMPY_FOLDER)):
             return SourceLine(file, frame.f_lineno, frame.f_code.co_name)
         frame = frame.f_back
     return None

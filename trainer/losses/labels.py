@@ -42,7 +42,10 @@ def _hint(y_true: tuple[Any, ...], y_pred: tuple[Any, ...]) -> str:
         )
     if len(y_true) == len(y_pred):
         return f"One-hot targets would need {y_pred[-1]} classes and the dense form of this loss."
-    return "Every position of the output needs one class number."
+    return (
+        "Every position of the output needs one class number; for one a sample put Flatten() or a global pooling layer "
+        "before the last Dense layer (in a recurrent layer return_sequences=False)."
+    )
 
 
 def check_class_numbers(name: str, labels: Tensor, classes: Any) -> None:

@@ -81,6 +81,12 @@ def value_hint(y_true: tuple[Any, ...], y_pred: tuple[Any, ...]) -> str:
         )
     if y_true and y_pred and len(y_true) == len(y_pred) and differ(y_true[0], y_pred[0]):
         return "The numbers of samples differ: targets and predictions must belong to the same batch."
+    if len(y_pred) > len(y_true):
+        return (
+            f"The model gives {len(y_pred) - len(y_true)} axes more than the targets have: put Flatten() or a global "
+            "pooling layer before the last Dense layer (in a recurrent layer return_sequences=False), or give targets "
+            f"of shape {format_shape(y_pred)}."
+        )
     return f"Give targets of shape {format_shape(y_pred)}, or let the model end in shape {format_shape(y_true)}."
 
 

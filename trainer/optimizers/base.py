@@ -10,6 +10,7 @@ import numpy as np
 from .. import ops
 from ..core.state import state
 from ..core.tensor import Tensor
+from ..core.told import Told
 from ..core.variable import Variable
 from ..naming import automatic_name
 from ..registry import Registry
@@ -20,7 +21,7 @@ from .schedules import deserialize as deserialize_schedule
 from .schedules import serialize as serialize_schedule
 
 
-class Optimizer:
+class Optimizer(Told):
     """Updates variables from gradients; subclasses write `build` and `update_step`.
 
     learning_rate: a number, a schedule, or a function without arguments
