@@ -12,6 +12,7 @@ from ..trainer import ops
 from ..trainer.conversion import converted
 from ..trainer.core import tree
 from ..trainer.core.dims import Dim
+from ..trainer.core.draws import own_draws
 from ..trainer.core.errors import DtypeError, ShapeError, SymbolicValueError, describe_received, user_line
 from ..trainer.core.state import state
 from ..trainer.core.tensor import Tensor
@@ -283,12 +284,13 @@ def build_layer(layer: Layer, signature: CallSignature, args: tuple[Any, ...], k
 @contextmanager
 def without_recording() -> Iterator[None]:
     """Neither traces nor tapes see what happens inside: making weights is no part of the computation."""
-    traces, state.traces = state.traces, []
-    tapes, state.tapes = state.tapes, []
-    try:
-        yield
-    finally:
-        state.traces, state.tapes = traces, tapes
+    traces, tapes = state.traces, state.tapes
+    with own_draws():
+        state.traces, state.tapes = [], []
+        try:
+            yield
+        finally:
+            state.traces, state.tapes = traces, tapes
 
 
 def _build_shape(x: Any) -> Any:

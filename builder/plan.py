@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..trainer.core import tree
-from ..trainer.core.dims import Dim, contains_dim, names, solve, substitute_tree
+from ..trainer.core.constants import owner_of
+from ..trainer.core.dims import Dim, UndecidableSize, contains_dim, dim, names, solve, substitute, substitute_tree
 from ..trainer.core.errors import ShapeError
 from ..trainer.core.graph import Node
 from ..trainer.core.tensor import Tensor
@@ -98,19 +99,20 @@ def refuse_names_used_twice(steps: Sequence[Step]) -> None:
 
 
 def refuse_frozen_weights(steps: Sequence[Step]) -> None:
-    """Raise `ValueError` for a constant that is a view of a weight: it would keep the weight's value of this moment.
+    """Raise `ValueError` for a constant that is a weight's value, or a view of it: it would stay as it is now.
 
-    Such is `ops.transpose(layer.kernel)` outside of any layer: eager, because nothing in it is symbolic.
+    Such are `layer.kernel.value` and `ops.transpose(layer.kernel)` outside of any layer: eager, because nothing in them
+    is symbolic.
     """
-    views = [
-        (step, x) for step in steps if isinstance(step, Node) for x in step.inputs
-        if x is not None and x.array is not None and x.array.base is not None
+    copies = [
+        (step, owner) for step in steps if isinstance(step, Node) for x in step.inputs
+        if x is not None and x.array is not None and (owner := owner_of(x.array)) is not None
     ]  # fmt: skip
-    if not views:
+    if not copies:
         return
     weights = [v for step in steps if isinstance(step, LayerCall) for v in step.layer.variables]
-    for node, x in views:
-        owner = next((v for v in weights if np.shares_memory(v.array, x.array)), None)  # pyright: ignore[reportArgumentType]
+    for node, memory in copies:
+        owner = next((v for v in weights if np.shares_memory(v.array, memory)), None)
         if owner is not None:
             raise ValueError(
                 f"{node.primitive.name}: an operand was computed from the weight '{owner.path}' outside of any "
@@ -224,10 +226,49 @@ def bind(inputs: Sequence[Tensor], values: Sequence[Any]) -> dict[str, Any]:
     """Sizes of the moment for the names in the inputs' shapes: numbers, or symbolic sizes while tracing."""
     sizes: dict[str, Any] = {}
     given = [(x, v) for x, v in zip(inputs, values, strict=True) if v is not None]
-    pairs = [pair for x, v in given for pair in zip(x.shape, v.shape, strict=True)]
+    pairs = [pair for x, v in given for pair in zip(x.shape, v.shape, strict=True) if isinstance(pair[0], Dim)]
+    undecided: list[tuple[Dim, int]] = []
     for size, actual in sorted(pairs, key=lambda pair: len(str(pair[0]))):
-        if isinstance(size, Dim) and isinstance(actual, int):
+        if isinstance(actual, Dim):
+            _bind_symbolic(size, actual, sizes)
+            continue
+        try:
             solve(size, actual, sizes)
-        elif isinstance(size, Dim) and names(size) == {str(size)}:
-            sizes.setdefault(str(size), actual)
+        except UndecidableSize:
+            undecided.append((size, actual))
+    for size, _ in undecided:
+        for name in names(size) - sizes.keys():
+            sizes[name] = _any_fitting(name, undecided, sizes)
     return sizes
+
+
+def _bind_symbolic(size: Dim, actual: Dim, sizes: dict[str, Any]) -> None:
+    """Bind the name that a size depends on where another symbolic size, in the same place, determines it."""
+    if size == actual:
+        for name in names(size):
+            sizes.setdefault(name, dim(name))
+        return
+    open_names = names(size) - sizes.keys()
+    if len(open_names) != 1:
+        return
+    (name,) = open_names
+    at_0, at_1, at_2 = (substitute(size, {**sizes, name: i}) for i in range(3))
+    slope = at_1 - at_0
+    if at_2 - at_1 == slope and slope != 0 and (found := (actual - at_0) // slope) * slope + at_0 == actual:
+        sizes[name] = found
+
+
+def _any_fitting(name: str, pairs: Sequence[tuple[Dim, int]], sizes: dict[str, Any]) -> int:
+    """A value of a name such as `width` for which `width//2` and its like are the actual sizes.
+
+    All sizes inside of a plan are computed from those of its inputs, so any value that fits gives the same.
+    """
+    known = {name, *(other for other, value in sizes.items() if isinstance(value, int))}
+    alone = [(size, actual) for size, actual in pairs if name in names(size) and names(size) <= known]
+    for value in range(64 * max((actual + 1 for _, actual in alone), default=0)):
+        if all(substitute(size, {**sizes, name: value}) == actual for size, actual in alone):
+            return value
+    raise UndecidableSize(
+        f"cannot find '{name}' from {', '.join(f'{size} = {actual}' for size, actual in pairs)}; give '{name}' as a "
+        "dimension of its own, or name the size itself in Input(shape=...)"
+    )

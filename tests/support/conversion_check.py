@@ -76,7 +76,7 @@ def _compared(program: Program, function: Any) -> list[Any]:
         graph = sx.trace(function, *specs_of(program, function))
         runs = []
         for arguments in program.inputs:
-            flat = [x for x in sx.tree.flatten(list(arguments))]
+            flat = list(sx.tree.flatten(list(arguments)))
             owner = getattr(function, "__self__", function)
             results = []
             for run in (

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .dtypes import as_dtype
+from .errors import user_line
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -111,6 +112,15 @@ class Operators:
 
     def __getitem__(self, index: Any) -> Tensor:
         return FUNCTIONS["get_item"](self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        line = user_line(2)
+        raise TypeError(
+            "x[index] = value: tensors are not changed in place."
+            + (f"\n  {line}" if line else "")
+            + "\n  Write x = ops.slice_update(x, start_indices, updates) for a block, x = ops.scatter_update(x, "
+            "indices, updates) for single places, or x = ops.where(mask, value, x)."
+        )
 
     @property
     def T(self) -> Tensor:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .constants import own_constant
 from .dims import contains_dim
 from .emitter import Emitter, Value
 from .errors import DtypeError, ShapeError, user_line
@@ -149,9 +150,11 @@ def apply_symbolic(primitive: Primitive, inputs: Sequence[Any], attributes: Mapp
 
 def _symbolic_input(value: Any) -> Tensor | None:
     value = as_input(value)
-    if not isinstance(value, Variable):
-        return value
-    return value.read() if state.traces else value.symbol()
+    if isinstance(value, Variable):
+        return value.read() if state.traces else value.symbol()
+    if value is not None:
+        own_constant(value)
+    return value
 
 
 def with_operation(error: Exception, primitive: Primitive, specs: Sequence[TensorSpec | None]) -> Exception:
@@ -174,7 +177,7 @@ def _explain(primitive: Primitive, inputs: Sequence[Any], attributes: Mapping[st
     try:
         inferred = primitive.infer(*specs, **attributes)
     except (ShapeError, DtypeError) as known:
-        raise with_operation(known, primitive, specs) from None
+        raise at_user_line(with_operation(known, primitive, specs)) from None
     empty = [np.empty(spec.shape, spec.dtype) for spec in (inferred if type(inferred) is tuple else (inferred,))]
     if any(array.size for array in empty) or not isinstance(error, ValueError):
         raise error

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from . import tree
+from .constants import own_constant
+from .draws import Draws
 from .graph import Graph
 from .operators import FUNCTIONS
 from .spec import TensorSpec
@@ -24,6 +26,7 @@ class Trace:
         self.assigned: dict[Variable, Tensor] = {}
         self.records = records
         self.calls: list[Any] = []
+        self.draws: Draws | None = None
 
     def read(self, variable: Variable) -> Tensor:
         """The symbolic value of a variable at this point of the program."""
@@ -35,11 +38,15 @@ class Trace:
         self.assigned[variable] = value
 
     def __enter__(self) -> Trace:
+        if not state.traces:
+            self.draws = Draws()
         state.traces.append(self)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         state.traces.remove(self)
+        if self.draws is not None and kind is None:
+            self.draws.check()
 
 
 def symbolic_input(spec: TensorSpec, name: str | None = None) -> Tensor:
@@ -76,6 +83,10 @@ def trace(function: Callable[..., Any], *specs: Any, **keyword_specs: Any) -> Gr
 
 def _output(leaf: Any) -> Any:
     """Graph outputs are tensors: variables are read, numbers become constants; None stays."""
-    if leaf is None or isinstance(leaf, Tensor):
-        return leaf
-    return leaf.read() if isinstance(leaf, Variable) else FUNCTIONS["convert_to_tensor"](leaf)
+    if leaf is None:
+        return None
+    if isinstance(leaf, Variable):
+        return leaf.read()
+    tensor = leaf if isinstance(leaf, Tensor) else FUNCTIONS["convert_to_tensor"](leaf)
+    own_constant(tensor)
+    return tensor

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .draws import own_draws
 from .dtypes import as_dtype, dtype_name
 from .errors import DtypeError, ShapeError, format_shape
 from .operators import FUNCTIONS, Operators
@@ -188,6 +189,7 @@ class Variable(Operators):
         tensor = self._tensor = Tensor(self._home.fetch())
         return tensor
 
+    @tells_line
     def _check_shape(self, shape: tuple[Any, ...]) -> None:
         if tuple(shape) != self.shape:
             raise ShapeError(
@@ -228,7 +230,8 @@ def _initial_value(initializer: Any, shape: Sequence[int] | None, dtype: Any) ->
                     "fix that size in the model's Input"
                 )
         kind = as_dtype(dtype)
-        made = initializer(tuple(int(s) for s in shape), dtype=dtype_name(kind))
+        with own_draws():
+            made = initializer(tuple(int(s) for s in shape), dtype=dtype_name(kind))
         array = np.array(made.array if isinstance(made, Tensor) else made, dtype=kind)
         if array.shape != tuple(shape):
             raise ShapeError(

@@ -10,7 +10,7 @@ import numpy as np
 from ..core import tree
 from ..core.dims import Dim, Size, contains_dim, dim, evaluate_tree, names, substitute_tree
 from ..core.emitter import Emitter, Value
-from ..core.errors import ShapeError
+from ..core.errors import ShapeError, SymbolicValueError, user_line
 from ..core.graph import Graph, Node, array_of, bind_sizes, names_in, next_index, run_node
 from ..core.spec import TensorSpec, same_shape
 from ..core.state import state
@@ -20,6 +20,9 @@ from ..core.variable import Variable
 from .convert import convert_to_tensor
 
 __all__: list[str] = []
+
+DEEPEST = 24
+"""Branches and loops inside one another; more are a function that calls itself without end."""
 
 
 class Body(NamedTuple):
@@ -42,6 +45,13 @@ def trace_body(function: Callable[..., Any], *arguments: Any) -> Body:
 
     Open tapes do not see the inside: a gradient passes through the operation as a whole.
     """
+    if len(state.traces) > DEEPEST:
+        line = user_line(2)
+        raise SymbolicValueError(
+            "a function calls itself, and a tensor decides when that ends: tracing it would never end."
+            + (f"\n  {line}" if line else "")
+            + "\n  Write it as a loop with a stack of its own: while, ops.while_loop or ops.scan."
+        )
     tapes, state.tapes = state.tapes, []
     start = next_index()
     try:

@@ -80,7 +80,8 @@ def choose_body(predicate: Tensor, bodies: Sequence[Body]) -> Any:
     variables = list(dict.fromkeys(v for body in bodies for v in body.assigned))
     results = [[*body.results, *[body.assigned.get(v, v.symbol()) for v in variables]] for body in bodies]
     check_alike("cond: the results of true_fn and false_fn", results[0], results[1])
-    outside = {id(x): x for r in results for x in captured([], r, bodies[0].start)}
+    pairs = zip(results, bodies, strict=True)
+    outside = {id(x): x for r, body in pairs for x in captured([], r, body.start)}
     reads = list(outside.values())
     then_body, else_body = (Graph(reads, r) for r in results)
     sizes = size_names(Graph(reads, results[0] + results[1]))

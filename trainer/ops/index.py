@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.dims import Dim, Size
 from ..core.dtypes import as_dtype
-from ..core.errors import DtypeError, ShapeError, SymbolicValueError, format_shape
+from ..core.errors import DtypeError, ShapeError, SymbolicValueError, format_shape, user_line
 from ..core.tensor import Tensor
 from .axes import moveaxis
 from .broadcast import broadcast_to
@@ -154,9 +154,12 @@ def _bound(bound: Any, name: str) -> Size | None:
     if bound is None or type(bound) is int or isinstance(bound, Dim):
         return bound
     if isinstance(bound, Tensor) and bound.is_symbolic:
+        line = user_line(2)
         raise SymbolicValueError(
-            f"get_item: the {name} of a slice is a symbolic tensor, whose value is known only when the model runs. "
-            "Use ops.slice(x, starts, sizes) for a part of fixed size at a computed place, or x.shape[axis] for sizes"
+            f"get_item: the {name} of a slice is a symbolic tensor, whose value is known only when the model runs."
+            + (f"\n  {line}" if line else "")
+            + "\n  Use ops.slice(x, starts, sizes) for a part of fixed size at a computed place, or x.shape[axis] for "
+            "sizes."
         )
     try:
         return bound.__index__()

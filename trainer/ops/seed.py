@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.draws import own_draws
 from ..core.errors import DtypeError
 from ..core.tensor import Tensor
 from ..core.variable import Variable
@@ -69,7 +70,8 @@ def seed_words(seed: int) -> np.ndarray:
 
 def make_default_seed() -> int:
     """A seed from Python's generator, so that `set_random_seed` governs it (Keras name: `make_default_seed`)."""
-    return python_random.randint(1, 1 << 30)
+    with own_draws():
+        return python_random.randint(1, 1 << 30)
 
 
 _global: dict[str, SeedGenerator] = {}

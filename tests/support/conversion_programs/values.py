@@ -141,7 +141,7 @@ def starred(x, y):
     def largest(*values, scale=1.0):
         best = values[0]
         for value in values[1:]:
-            if value > best:
+            if value > best:  # noqa: PLR1730 - as users write it
                 best = value
         return best * scale
 
