@@ -9,12 +9,13 @@ import numpy as np
 
 from . import ops
 from .core import tree
-from .core.dims import product
+from .core.dims import equal, product
 from .core.errors import ShapeError, format_shape
 from .core.primitive import JointRule
 from .core.state import state
 from .core.tape import Entry, Tape, key_of
 from .core.tensor import Tensor
+from .core.told import tells_line
 from .core.variable import Variable
 
 
@@ -140,6 +141,7 @@ class GradientTape:
         """A context in which this tape records nothing."""
         return _Paused(self._tape)
 
+    @tells_line
     def gradient(
         self, target: Any, sources: Any, output_gradients: Any = None, unconnected_gradients: str = "none"
     ) -> Any:
@@ -199,6 +201,44 @@ class GradientTape:
             for k, (source, missing) in enumerate(zip(flat, unconnected, strict=True))
         ]
         return tree.pack_sequence_as(sources, results)
+
+    def batch_jacobian(self, target: Any, source: Any, unconnected_gradients: str = "none") -> Any:
+        """Derivatives of each sample's results by its own inputs: `(batch, *target.shape[1:], *source.shape[1:])`.
+
+        For results that depend on their own sample alone, as without batch statistics. Only the sizes of a sample must
+        be known. Raises `ShapeError` where they are not, or where the batches differ.
+
+        >>> import sardonyx as sx
+        >>> x = sx.ops.convert_to_tensor([[1.0, 2.0], [3.0, 4.0]])
+        >>> with sx.GradientTape() as tape:
+        ...     tape.watch(x)
+        ...     y = sx.ops.stack([x[:, 0] * x[:, 1], x[:, 0]], axis=1)
+        >>> tape.batch_jacobian(y, x).numpy().tolist()
+        [[[2.0, 1.0], [1.0, 0.0]], [[4.0, 3.0], [1.0, 0.0]]]
+        """
+        if not target.shape or not source.shape or equal(target.shape[0], source.shape[0]) is not True:
+            raise ShapeError(
+                "GradientTape.batch_jacobian: expected a target and a source with the same batch as first axis, got "
+                f"{format_shape(target.shape)} and {format_shape(source.shape)}"
+            )
+        total = product(target.shape[1:])
+        if not isinstance(total, int):
+            raise ShapeError(
+                f"GradientTape.batch_jacobian: sizes of a sample must be known, got {format_shape(target.shape)}"
+            )
+        if unconnected_gradients == "none" and self.gradient_is_missing(target, [source])[0]:
+            return None
+        was_persistent, self.persistent = self.persistent, True
+        try:
+            rows = []
+            for i in range(total):
+                seed = np.zeros((1, total), target.dtype)
+                seed[0, i] = 1
+                spread = ops.broadcast_to(seed.reshape((1, *target.shape[1:])), target.shape)
+                rows.append(self.gradient(target, source, spread, "zero"))
+        finally:
+            self.persistent = was_persistent
+        return ops.reshape(ops.stack(rows, axis=1), (*target.shape, *source.shape[1:]))
 
     def gradient_is_missing(self, target: Tensor, sources: Sequence[Any]) -> list[bool]:
         """For each source, whether the target does not depend on it."""

@@ -44,9 +44,9 @@ def _concatenate_infer(*inputs: TensorSpec, axis: int) -> TensorSpec:
 def _why(first: Shape, other: Shape, axis: int) -> str:
     """What to do about the first sizes that only may differ, where the number of axes is the same."""
     for i, (left, right) in enumerate(zip(first, other, strict=False)):
-        if i != axis and len(first) == len(other) and isinstance(left, Dim) and isinstance(right, Dim):
-            if equal(left, right) is None:
-                return f": {may_differ(left, right)}"
+        known = i == axis or len(first) != len(other) or equal(left, right) is not None
+        if not known and isinstance(left, Dim) and isinstance(right, Dim):
+            return f": {may_differ(left, right)}"
     return ""
 
 
