@@ -15,6 +15,7 @@ from .operators import FUNCTIONS, Operators
 from .spec import TensorSpec
 from .state import state
 from .tensor import Symbol, Tensor
+from .told import tells_line
 
 
 class Home(Protocol):
@@ -65,6 +66,7 @@ class Variable(Operators):
         self.synchronization = synchronization
         self.regularizer: Callable[..., Any] | None = None
         self.constraint: Callable[..., Any] | None = None
+        self.initializer = initializer if callable(initializer) else None
         self.version = 0
         self._home: Home | None = None
         self._tensor: Tensor | None = Tensor(value)
@@ -212,6 +214,7 @@ class Variable(Operators):
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
         twin = Variable(self.numpy(), dtype=self.dtype, trainable=self.trainable, name=self.name)
         twin.path, twin.regularizer, twin.constraint = self.path, self.regularizer, self.constraint
+        twin.initializer = self.initializer
         memo[id(self)] = twin
         return twin
 
