@@ -191,7 +191,6 @@ class Variable(Operators):
         tensor = self._tensor = Tensor(self._home.fetch())
         return tensor
 
-    @tells_line
     def _check_shape(self, shape: tuple[Any, ...]) -> None:
         if tuple(shape) != self.shape:
             raise ShapeError(
