@@ -11,6 +11,7 @@ import numpy as np
 
 from ..exporters.engine import Engine
 from ..exporters.resident import release
+from ..trainer.conversion import in_trace
 from ..trainer.core import tree
 from ..trainer.core.errors import SymbolicValueError
 from ..trainer.core.spec import TensorSpec
@@ -94,7 +95,7 @@ class Function:
         """The function's results; inside a trace or under a tape of the caller's, the function itself runs."""
         leaves = tree.flatten([list(args), kwargs])
         if state.traces or state.tapes or any(isinstance(x, Tensor) and x.array is None for x in leaves):
-            return self.python_function(*args, **kwargs)
+            return in_trace(self.python_function)(*args, **kwargs)
         self.calls += 1
         if self.calls == 1:
             return self.python_function(*args, **kwargs)  # makes the weights and the optimizer's state

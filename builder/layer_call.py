@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..trainer import ops
-from ..trainer.conversion import converted
+from ..trainer.conversion import in_trace
 from ..trainer.core import tree
 from ..trainer.core.dims import Dim
 from ..trainer.core.draws import own_draws
@@ -136,7 +136,7 @@ def run_call(layer: Layer, signature: CallSignature, args: tuple[Any, ...], kwar
         build_layer(layer, signature, args, kwargs)
     if signature.takes_training and "training" not in kwargs and "training" not in signature.names[: len(args)]:
         kwargs = {**kwargs, "training": contexts.stack[-1].training}
-    outputs = first_call(layer, args, kwargs) if is_first else method_of(layer)(*args, **kwargs)
+    outputs = first_call(layer, args, kwargs) if is_first else in_trace(layer.call)(*args, **kwargs)
     if outputs is None:
         raise TypeError(
             f"layer '{layer.name}' ({type(layer).__name__}): call() returned None; is a `return` missing at its end?"
@@ -151,16 +151,11 @@ def run_call(layer: Layer, signature: CallSignature, args: tuple[Any, ...], kwar
 
 def first_call(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The call that makes the weights of layers inside: they are named after the way there, as in a traced model."""
-    call = method_of(layer)
+    call = in_trace(layer.call)
     if not state.scopes and hasattr(layer, "build_from_call"):
         return call(*args, **kwargs)
     with layer._scope():
         return call(*args, **kwargs)
-
-
-def method_of(layer: Layer) -> Callable[..., Any]:
-    """The layer's `call`; while tracing, with its control flow converted."""
-    return converted(layer.call) if state.traces else layer.call
 
 
 def tensors_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from ..trainer.conversion import in_trace
 from ..trainer.core import tree
 from ..trainer.core.dims import Dim, is_fresh
 from ..trainer.core.spec import TensorSpec, as_shape
 from ..trainer.core.tensor import Tensor
+from ..trainer.core.told import tells_line
 from ..trainer.core.trace import Trace, symbolic_input
 from ..trainer.core.variable import Variable
 from .call import CallContext, LayerCall, contexts
@@ -38,7 +40,7 @@ class Model(ModelFiles, ModelTraining, Layer):
     """
 
     UNTRACKED: ClassVar[frozenset[str]] = Layer.UNTRACKED | {
-        "_plan", "_training", "_sessions", "_signature", "_input_layers", "_recorded",
+        "_plan", "_training", "_sessions", "_signature", "_input_layers", "_recorded", "_steps",
     }  # fmt: skip
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -91,9 +93,7 @@ class Model(ModelFiles, ModelTraining, Layer):
         return self._view
 
     def _trace_plan(self, signature: tuple[list[Any], dict[str, Any]]) -> Plan:
-        names = call_signature(type(self)).names
-        args: Any = [_placeholders(x, names[i] if i < len(names) else "inputs") for i, x in enumerate(signature[0])]
-        kwargs: Any = {name: _placeholders(x, name) for name, x in signature[1].items()}
+        args, kwargs = self.symbolic_arguments(signature)
         self._forget_recorded()
         with Trace(records=True) as trace:
             contexts.stack.append(CallContext(False, []))
@@ -114,10 +114,21 @@ class Model(ModelFiles, ModelTraining, Layer):
                 call.layer._calls.remove(call)
         self._recorded = []
 
+    def symbolic_arguments(self, signature: tuple[list[Any], dict[str, Any]] | None = None) -> tuple[Any, Any]:
+        """Symbolic inputs in the place of the specs of a signature, the model's own by default, named after them."""
+        positional, keywords = self.signature() if signature is None else signature
+        names = self.argument_names()
+        args = [_placeholders(x, names[i] if i < len(names) else "inputs") for i, x in enumerate(positional)]
+        return args, {name: _placeholders(x, name) for name, x in keywords.items()}
+
+    def argument_names(self) -> Sequence[str]:
+        """Names of the arguments of `call`."""
+        return call_signature(type(self)).names
+
     def _call_in_mode(self, args: Any, kwargs: dict[str, Any], training: bool) -> Any:
         """Run `call` itself, without a scope of its own: names inside begin with the layers' names."""
         takes = call_signature(type(self)).takes_training
-        return self.call(*args, **kwargs, **({"training": training} if takes else {}))
+        return in_trace(self.call)(*args, **kwargs, **({"training": training} if takes else {}))
 
     def signature(self) -> tuple[list[Any], dict[str, Any]]:
         """Specs of the arguments of `call`, as seen in the first call, `build` or `trace`."""
@@ -218,6 +229,7 @@ class Model(ModelFiles, ModelTraining, Layer):
         """Names of the outputs: dictionary keys, or the names of the layers that make them."""
         return output_names(self.plan)
 
+    @tells_line
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by name, by path through nested layers ("encoder/block_2/conv"), or by index.
 

@@ -11,6 +11,7 @@ from . import ops
 from .core import tree
 from .core.dims import equal, product
 from .core.errors import ShapeError, format_shape
+from .core.operators import FUNCTIONS
 from .core.primitive import JointRule
 from .core.state import state
 from .core.tape import Entry, Tape, key_of
@@ -310,7 +311,8 @@ def value_and_grad(
             prepared[i] = tree.map_structure(_as_source, arguments[i])
         with GradientTape() as tape:
             tape.watch([prepared[i] for i in chosen])
-            result = function(*prepared, **keywords)
+            call = FUNCTIONS["converted"](function) if state.traces else function
+            result = call(*prepared, **keywords)
         target = result[0] if has_aux else result
         gradients = tape.gradient(target, [prepared[i] for i in chosen], unconnected_gradients="zero")
         return result, gradients[0] if isinstance(argnums, int) else tuple(gradients)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...trainer import ops
+from ...trainer.conversion import in_trace
 from ...trainer.core import tree
 from ...trainer.core.dims import equal
 from ...trainer.core.errors import ShapeError, format_shape
@@ -95,7 +96,7 @@ class Lambda(Layer):
     def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
         """The function's result."""
         modes = {"mask": mask, "training": training}
-        result = self.function(inputs, **self.arguments, **{name: modes[name] for name in self._takes})
+        result = in_trace(self.function)(inputs, **self.arguments, **{name: modes[name] for name in self._takes})
         if self._wanted_shape is not None:
             self._check_shape(inputs, result)
         return result

@@ -7,7 +7,7 @@ model's run will know, both branches are traced, and what they assign is joined.
 
 from __future__ import annotations
 
-from .functions import converted, do_not_convert, why_unconverted
+from .functions import converted, do_not_convert, in_trace, why_unconverted
 from .runtime import Runtime
 
-__all__ = ["Runtime", "converted", "do_not_convert", "why_unconverted"]
+__all__ = ["Runtime", "converted", "do_not_convert", "in_trace", "why_unconverted"]

@@ -197,8 +197,8 @@ def or_(left: Any, right: Callable[[], Any]) -> Any:
 HARMLESS = {
     "absolute", "add", "all", "any", "cast", "equal", "exp", "expand_dims", "greater", "greater_equal", "isfinite",
     "isinf", "isnan", "less", "less_equal", "log", "logical_and", "logical_not", "logical_or", "max", "mean", "min",
-    "multiply", "negative", "not_equal", "relu", "reshape", "sigmoid", "size_value", "sqrt", "square", "squeeze", "subtract", "sum",
-    "tanh",
+    "multiply", "negative", "not_equal", "relu", "reshape", "sigmoid", "size_value", "sqrt", "square", "squeeze",
+    "subtract", "sum", "tanh",
 }  # fmt: skip
 
 

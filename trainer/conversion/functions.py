@@ -17,6 +17,7 @@ import numpy as np
 from ..core.draws import frozen_draw
 from ..core.errors import is_own_file
 from ..core.operators import FUNCTIONS
+from ..core.state import state
 from . import builtin_functions, iteration
 from .code import compile_definition, make_function
 from .iteration import Collected
@@ -75,6 +76,11 @@ def converted(function: Any) -> Any:
     if isinstance(function, functools.partial):
         return functools.partial(converted(function.func), *map(_callback, function.args), **function.keywords)
     return function
+
+
+def in_trace(function: Any) -> Any:
+    """A user's function as the library calls it: itself, and while a graph is traced the converted one."""
+    return converted(function) if state.traces else function
 
 
 def _converted_function(function: FunctionType) -> FunctionType:

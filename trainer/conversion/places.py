@@ -200,8 +200,8 @@ def delete_item(owner: Any, key: Any) -> None:
 
 
 def assign(place: Place, value: Any) -> None:
-    """Set a place from outside of the user's own statements; a branch around can undo it."""
-    if open_.journals:
+    """Set a place after a branch or loop; one around it can undo that (of variables it knows, see `changing`)."""
+    if open_.journals and not isinstance(place, (Cell, Entry)):
         open_.journals[-1].note(place)
     place.set(value)
 

@@ -51,6 +51,7 @@ class Statements(Mutations):
         made: list[ast.stmt] = []
         for i, statement in enumerate(statements):
             rest = statements[i + 1 :]
+            made += self.notes(statement)
             if isinstance(statement, ast.Match) and (branches := as_branches(self, statement)) is not None:
                 return made + self.block([*branches, *rest], terminal)
             if isinstance(statement, ast.If) and has_return([statement]):
@@ -64,14 +65,14 @@ class Statements(Mutations):
             elif isinstance(statement, (ast.Try, ast.TryStar)):
                 made.append(self.try_block(statement, terminal and not rest))
             else:
-                made += self.notes(statement) + self.statement(statement)
+                made += self.statement(statement)
             if isinstance(statement, (ast.Return, ast.Raise, ast.Break, ast.Continue)):
                 break
         return made
 
     def notes(self, node: ast.stmt) -> list[ast.stmt]:
         """Before a variable of another function changes, which a caller's branch must be able to undo."""
-        found = stored_names([node]) & (self.globals | self.outer) if not isinstance(node, ast.If) else set()
+        found = stored_names([node]) & (self.globals | self.outer)
         if not found:
             return []
         listed: list[ast.expr] = [placed(name(x), node) for x in sorted(found)]

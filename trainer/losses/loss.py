@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from .. import ops
+from ..conversion import in_trace
 from ..core import tree
 from ..core.dtypes import as_dtype, dtype_name
 from ..core.errors import ShapeError, format_shape
@@ -62,7 +63,7 @@ class Loss:
         mask = getattr(y_pred, "mask", None)
         y_pred = self._convert(y_pred)
         y_true = self._convert(y_true) if self.converts_targets else ops.convert_to_tensor(y_true)
-        values = ops.convert_to_tensor(self.call(y_true, y_pred), dtype=self._dtype)
+        values = ops.convert_to_tensor(in_trace(self.call)(y_true, y_pred), dtype=self._dtype)
         own_mask = values.mask
         if own_mask is not None:
             mask = own_mask if mask is None else ops.logical_and(mask, own_mask)

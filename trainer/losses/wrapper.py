@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..conversion import in_trace
 from ..core import tree
 from ..core.tensor import Tensor
 from ..registry import deserialize_object, serialize_object
@@ -46,7 +47,7 @@ class LossFunctionWrapper(Loss):
             flat = tree.flatten(pairs)
             y_true = tree.pack_sequence_as(y_true, flat[0::2])
             y_pred = tree.pack_sequence_as(y_pred, flat[1::2])
-        values = self.fn(y_true, y_pred, **self.options)
+        values = in_trace(self.fn)(y_true, y_pred, **self.options)
         if values is None:
             raise TypeError(f"loss '{self.name}' returned None; is a `return` missing at its end?")
         return values

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import ops
+from ..conversion import in_trace
 from ..core.errors import ShapeError, format_shape
 from ..core.tensor import Tensor
 from ..losses.loss import apply_mask
@@ -125,7 +126,7 @@ class MeanMetricWrapper(Mean):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch; a mask on `y_pred` (`y_pred.mask`) takes values out."""
         mask = getattr(y_pred, "mask", None)
-        values = self.fn(y_true, y_pred, **self.options)
+        values = in_trace(self.fn)(y_true, y_pred, **self.options)
         if mask is not None:
             sample_weight = apply_mask(sample_weight, mask, self._dtype)
         super().update_state(values, sample_weight=sample_weight)
