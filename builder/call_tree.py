@@ -90,7 +90,7 @@ class CallTree:
         return list(found.values())
 
     def _of_layer(self, layer: Any) -> Entry:
-        return Entry(id(layer), layer.name, type(layer).__name__, layer, is_model=hasattr(layer, "plan"))
+        return Entry(id(layer), layer.name, kind_of(layer), layer, is_model=hasattr(layer, "plan"))
 
     def _connect(self, entry: Entry, step: Step) -> None:
         """Take in one call: where its inputs come from, what it makes, and, if wanted, what is inside."""
@@ -135,10 +135,15 @@ def _steps_inside(plan: Plan) -> dict[int, list[Step]]:
     return {call: [steps[i] for i in sorted(steps)] for call, steps in found.items()}
 
 
+def kind_of(layer: Any) -> str:
+    """Name of a layer's class; where the class is not here, of the class that was recorded."""
+    return getattr(layer, "recorded_class", None) or type(layer).__name__
+
+
 def plain_entries(model: Any) -> list[Entry]:
     """Entries of a model that does not know its graph yet: its layers as they are held."""
     layers = [layer for layer in model.layers if hasattr(layer, "walk_layers")]
-    return [Entry(id(layer), layer.name, type(layer).__name__, layer) for layer in layers]
+    return [Entry(id(layer), layer.name, kind_of(layer), layer) for layer in layers]
 
 
 def knows_graph(model: Any) -> bool:

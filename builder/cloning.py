@@ -14,8 +14,10 @@ from ..trainer.core.variable import Variable
 from .call import LayerCall
 from .input import InputLayer
 from .layer import Layer
+from .model_config import has_own_constructor
 from .model_registry import MODELS
 from .plan import Plan, bind
+from .remaking import made_again, recorded_clone, remade
 
 CloneFunction = Callable[[Any], Any]
 CallFunction = Callable[..., Any]
@@ -35,8 +37,12 @@ def clone_model(
     call_function: called as `call_function(layer, *args, **kwargs)` in place of each layer's call
     recursive: whether both functions reach into nested models
 
-    A layer used several times is cloned once. A subclassed model is made again from its configuration; for it the
-    other arguments raise `ValueError`, as does a clone function that returns no layer `TypeError`.
+    A layer used several times is cloned once. A subclassed model is made again by its class: from its configuration, or
+    with the arguments it was made with, and built if it was. Where that fails, and with `clone_function` or
+    `call_function`, the clone is a `RecordedModel`: its recorded computation in both modes, between new layers.
+
+    Raises `ValueError` for `input_tensors` with a subclassed model, and for an unbuilt one that can be neither made
+    again nor recorded; `TypeError` for what is no model, or a clone function that returns no layer.
 
     >>> import sardonyx as sx
     >>> model = sx.Sequential([sx.Input((4,)), sx.layers.Dense(2)])
@@ -44,16 +50,18 @@ def clone_model(
     (None, 2)
     """
     cloner = _Cloner(clone_function, call_function, recursive)
-    if _is_symbolic(model):
+    if _is_symbolic(model) and not has_own_constructor(type(model)):
         return cloner.model(model, input_tensors)
     if not isinstance(model, Layer):
         raise TypeError(f"clone_model: expected a model, got {model!r:.80} ({type(model).__name__})")
-    if input_tensors is not None or clone_function is not None or call_function is not None:
+    if input_tensors is not None:
         raise ValueError(
-            f"clone_model: input_tensors, clone_function and call_function need a Sequential or Functional model; "
-            f"'{model.name}' is of the class {type(model).__name__}, whose layers are known to its own code only"
+            f"clone_model: input_tensors needs a Sequential or Functional model; '{model.name}' is of the class "
+            f"{type(model).__name__}: clone it without them, and call the clone on the tensors"
         )
-    return type(model).from_config(model.get_config())
+    if clone_function is not None or call_function is not None:
+        return recorded_clone(model, cloner.layer, call_function, recursive)
+    return made_again(model) or recorded_clone(model)
 
 
 def _is_symbolic(model: Any) -> bool:
@@ -83,7 +91,7 @@ class _Cloner:
             elif self.clone is not None:
                 made = self.clone(layer)
             else:
-                made = type(layer).from_config(layer.get_config())
+                made = remade(layer)
             if not isinstance(made, Layer):
                 raise TypeError(
                     f"clone_model: clone_function returned {made!r:.80} ({type(made).__name__}) for layer "

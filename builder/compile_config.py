@@ -37,6 +37,43 @@ def compile_from_config(model: Any, config: Mapping[str, Any]) -> None:
     model.compile(**{name: deserialize_object(value) for name, value in config.items()})
 
 
+def compile_as_known(model: Any, config: Mapping[str, Any]) -> list[str]:
+    """Compile a model as far as optimizer, losses and metrics are known here; returns what is missing.
+
+    Without its optimizer or loss the model stays as it is; unknown metrics are left out.
+    """
+    values: dict[str, Any] = {}
+    notes: list[str] = []
+    for name, value in config.items():
+        if name in ("metrics", "weighted_metrics"):
+            values[name] = _known_metrics(value, notes)
+            continue
+        try:
+            values[name] = deserialize_object(value)
+        except ValueError as error:
+            return [f"the model is not compiled, because its {name} is not known here ({error})"]
+    try:
+        model.compile(**values)
+    except ValueError as error:
+        return [f"the model is not compiled ({error})"]
+    return notes
+
+
+def _known_metrics(value: Any, notes: list[str]) -> Any:
+    if isinstance(value, list):
+        kept = [_known_metrics(x, notes) for x in value]
+        return [x for x, given in zip(kept, value, strict=True) if x is not None or given is None]
+    if isinstance(value, Mapping) and value.get("class_name") == "__tuple__":
+        return _known_metrics(list(value["config"]), notes)
+    if isinstance(value, Mapping) and "class_name" not in value:
+        return {key: _known_metrics(x, notes) for key, x in value.items()}
+    try:
+        return deserialize_object(value)
+    except ValueError as error:
+        notes.append(f"a metric is left out, because it is not known here ({error})")
+        return None
+
+
 def optimizer_state(model: Any, names: Mapping[Variable, str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A description of the optimizer's state, and its arrays by number."""
     optimizer = model.optimizer

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -29,11 +29,12 @@ Tagged = dict[str, Any]
 def operations() -> dict[str, Primitive]:
     """The library's primitives by name; where two share one, by name and variable."""
     found: dict[str, dict[Primitive, str]] = {}
-    for module in vars(ops).values():
-        if isinstance(module, ModuleType) and module.__name__.startswith(f"{ops.__name__}."):
-            for variable, value in vars(module).items():
-                if isinstance(value, Primitive):
-                    found.setdefault(value.name, {}).setdefault(value, variable)
+    # not vars(ops): there the function `softmax` hides the module of its name
+    modules = [module for name, module in sorted(sys.modules.items()) if name.startswith(f"{ops.__name__}.")]
+    for module in modules:
+        for variable, value in vars(module).items():
+            if isinstance(value, Primitive):
+                found.setdefault(value.name, {}).setdefault(value, variable)
     named: dict[str, Primitive] = {}
     for name, entries in found.items():
         alone = len(entries) == 1
@@ -98,15 +99,23 @@ class GraphWriter:
         return serialize_object(x)
 
     def _symbolic(self, x: Tensor) -> Tagged:
+        if id(x) in self.places:  # first: inside a body, a variable that it reads is one of its inputs
+            return {"class_name": "__value__", "config": list(self.places[id(x)])}
         if x.symbol is not None and x.symbol.variable is not None:
             return self.variable(x.symbol.variable)
-        if id(x) not in self.places:
-            raise ValueError(f"model '{self.model_name}': {x!r} is an argument, but no step of the model makes it")
-        return {"class_name": "__value__", "config": list(self.places[id(x)])}
+        return self.missing(x)
+
+    def missing(self, x: Tensor) -> Tagged:
+        """What stands for a tensor that no step makes: nothing can."""
+        raise ValueError(f"model '{self.model_name}': {x!r} is an argument, but no step of the model makes it")
+
+    def inner(self) -> GraphWriter:
+        """The writer of a body."""
+        return GraphWriter(self.model_name, self.variable)
 
     def _graph(self, graph: Graph) -> Tagged:
         """The body of a loop or branch: steps numbered for itself."""
-        inner = GraphWriter(self.model_name, self.variable)
+        inner = self.inner()
         specs = []
         for x in graph.inputs:
             specs.append([[s if isinstance(s, int) else str(s) for s in x.shape], dtype_name(x.dtype), x.name])
@@ -160,8 +169,12 @@ class GraphReader:
             return float(inner)
         return self._graph(inner) if kind == "__graph__" else deserialize_object(config)
 
+    def inner(self) -> GraphReader:
+        """The reader of a body."""
+        return GraphReader(self.variable)
+
     def _graph(self, config: Mapping[str, Any]) -> Graph:
-        inner = GraphReader(self.variable)
+        inner = self.inner()
         inputs = [symbolic_input(TensorSpec(shape, dtype, name)) for shape, dtype, name in config["inputs"]]
         inner.made.extend([x] for x in inputs)
         for entry in config["operations"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -25,7 +24,7 @@ from .call_errors import tell_arguments
 from .configuration import bind_arguments, layer_config, layer_from_config
 from .layer_call import call_layer
 from .signature import mark_builds
-from .tracking import Settled, owned, sub_layers, unique_variables, walk
+from .tracking import Settled, copied, owned, sub_layers, unique_variables, walk
 
 
 class Layer(Told):
@@ -354,7 +353,7 @@ class Layer(Told):
         twin._arguments = dict(self._arguments)
         for key, value in vars(self).items():
             if key not in self.UNTRACKED:
-                twin.__dict__[key] = copy.deepcopy(value, memo)
+                twin.__dict__[key] = copied(self, key, value, memo)
         return twin
 
     def __repr__(self) -> str:

@@ -8,13 +8,17 @@ from typing import Any
 
 from ..exporters import training_info
 from ..exporters.limits import check_file
-from ..trainer.core.spec import TensorSpec
 from ..trainer.custom_objects import custom_object_scope
-from ..trainer.serialization import deserialize_object, plain_values
-from .compile_config import compile_from_config, restore_optimizer
+from ..trainer.serialization import safe_mode_scope
+from .architecture import build_recorded, read_model
+from .compile_config import compile_as_known, restore_optimizer
 from .files import read_file
 from .model_files import ModelFiles
-from .saving import ENDINGS, FORMAT, PROPERTY, random_states
+from .recorded_model import RecordedModel
+from .recorded_notes import warn_of_loss
+from .saving import CONSTANTS, ENDINGS, FORMAT, PROPERTY, random_states
+from .specs_config import read_specs
+from .stored_arrays import known_arrays
 from .stored_values import read_value
 from .weight_matching import assign_all, listed, match
 
@@ -49,17 +53,23 @@ def load_model(
     except ValueError as error:
         raise ValueError(f"load_model: {str(filepath)!r} cannot be opened: {error}") from None
     with custom_object_scope(custom_objects or {}):
-        model = deserialize_object(record["architecture"], None, safe_mode)
+        constants = {k.removeprefix(CONSTANTS): v for k, v in values.items() if k.startswith(CONSTANTS)}
+        with safe_mode_scope(safe_mode), known_arrays(constants):
+            model = read_model(record["architecture"])
         if not isinstance(model, ModelFiles):
             raise ValueError(f"load_model: {str(filepath)!r} describes a {type(model).__name__}, which is no model")
-        if "signature" in record:
+        if "signature" in record and not isinstance(model, RecordedModel):
             build_from_signature(model, record["signature"])
+        build_recorded(model)
         own = restore_values(model, record, values, str(filepath))
+        notes: list[str] = []
         if compile and record.get("compile") is not None:
-            compile_from_config(model, record["compile"])
+            notes = compile_as_known(model, record["compile"])
+        if compile and record.get("compile") is not None and model.compiled:  # type: ignore[attr-defined]
             prefix = "sardonyx.optimizer/"
             state = {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
             restore_optimizer(model.optimizer, record["optimizer"], own, state)  # type: ignore[attr-defined]
+    warn_of_loss(model, "load_model", notes)
     return model
 
 
@@ -98,15 +108,7 @@ def read_values(record: Mapping[str, Any], proto: Any) -> dict[str, Any]:
 
 def build_from_signature(model: Any, config: Any) -> None:
     """Make the weights of a subclassed model for the arguments its `call` had."""
-
-    def read(value: Any) -> Any:
-        if isinstance(value, Mapping) and value.get("class_name") == "__spec__":
-            return TensorSpec(*value["config"])
-        if isinstance(value, Mapping):
-            return {k: read(v) for k, v in value.items()}
-        return type(value)([read(v) for v in value]) if isinstance(value, (list, tuple)) else value
-
-    args, keywords = read(plain_values(config))
+    args, keywords = read_specs(config)
     model.compute_output_spec(*args, **keywords)
     model._signature = (args, keywords)
     model._view = None
@@ -150,9 +152,12 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
         config = json.loads(json_string)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"model_from_json: the text is no JSON ({error}); expected what to_json() returned") from None
-    model = deserialize_object(config, custom_objects)
-    if not isinstance(model, ModelFiles):
-        raise ValueError(f"model_from_json: the text describes no model, but {str(json_string)[:60]!r}")
+    with custom_object_scope(custom_objects or {}):
+        model = read_model(config) if isinstance(config, Mapping) else None
+        if not isinstance(model, ModelFiles):
+            raise ValueError(f"model_from_json: the text describes no model, but {str(json_string)[:60]!r}")
+        build_recorded(model)
+    warn_of_loss(model, "model_from_json", [])
     return model
 
 

@@ -6,9 +6,12 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..trainer.core.told import tells_line
 from ..trainer.serialization import serialize_object
+from .architecture import own_config, recorded_from_config, write_model
 from .cloning import copy_graph
 from .compile_config import compile_config, compile_from_config
+from .configuration import layer_from_config
 from .exporting import export_model
 from .saving import save_model
 from .summary import summary
@@ -21,14 +24,31 @@ class ModelFiles:
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON, without weights; `models.model_from_json` reads it. `kwargs` go to `json.dumps`.
 
-        Raises `TypeError` for what JSON cannot hold, such as a lambda.
+        With a class or function of your own goes its recorded computation in both modes, so that the text can be read
+        where they are not known. Raises `TypeError` for what can be neither written nor, unbuilt, recorded.
 
         >>> import sardonyx as sx
         >>> text = sx.Sequential([sx.Input((4,)), sx.layers.Dense(2)]).to_json()
         >>> sx.models.model_from_json(text).output_shape
         (None, 2)
         """
-        return json.dumps(serialize_object(self), **kwargs)
+        config, compiled = write_model(self), compile_config(self)
+        if compiled is not None:
+            config["compile_config"] = serialize_object(compiled)
+        return json.dumps(config, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments from which `from_config` makes the same model, as JSON-able values.
+
+        Collected from the constructor's parameters: an attribute of the same name, or else what was passed. Where one
+        cannot be written, a built model gives its recorded computation instead. Raises `TypeError` for an unbuilt one.
+        """
+        return own_config(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """A new model from what `get_config` returned: of this class, or a `RecordedModel`."""
+        return recorded_from_config(config) if "recorded_model" in config else layer_from_config(cls, config)
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """The arguments of `compile` as JSON-able values; None before it. Raises `TypeError` for a lambda."""
@@ -90,6 +110,7 @@ class ModelFiles:
         """
         save_weights(self, filepath, overwrite)
 
+    @tells_line
     def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
         """Read the weights that `save_weights` wrote; all of them or, with an error, none.
 
@@ -132,6 +153,17 @@ class ModelFiles:
         <BLANKLINE>
         """
         summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(
+            f"model '{self.name}' is not pickled, because unpickling runs whatever code a file holds: "  # type: ignore[attr-defined]
+            "use model.save(path) and load_model(path) for files and other processes, copy.deepcopy(model) for a copy"
+        )
+
+    def __copy__(self) -> Any:
+        twin = object.__new__(type(self))
+        twin.__dict__.update(vars(self))
+        return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         twin = super().__deepcopy__(memo)  # type: ignore[misc]

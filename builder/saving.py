@@ -15,20 +15,20 @@ import numpy as np
 
 from ..exporters import training_info
 from ..exporters.files import write_atomically
-from ..trainer.core import tree
-from ..trainer.core.spec import TensorSpec
 from ..trainer.core.variable import Variable
-from ..trainer.serialization import serialize_object
 from ..version import __version__
+from .architecture import write_model
 from .compile_config import compile_config, optimizer_state
 from .files import check_target
 from .inference import model_proto
-from .sharing import writing
+from .specs_config import write_specs
+from .stored_arrays import keeping_arrays
 from .stored_values import ValueStore
 
 ENDINGS = (".onnx",)
 PROPERTY = "sardonyx.model"
 """The entry of the file's metadata that holds the model."""
+CONSTANTS = "sardonyx.constants/"
 FORMAT = 1
 
 
@@ -47,7 +47,7 @@ def save_model(
         entry["at"] = store.place(initial[name], name)
     training_info.attach(proto, store.extra)
     entry = proto.metadata_props.add()
-    entry.key, entry.value = PROPERTY, json.dumps(record)
+    entry.key, entry.value = PROPERTY, json.dumps(record, separators=(",", ":"))
     write_atomically(target, training_info.to_bytes(proto))
 
 
@@ -66,8 +66,8 @@ def summary_properties(model: Any) -> dict[str, str]:
 
 def describe(model: Any, include_optimizer: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Everything about a model as JSON, but for its values; and these by their keys."""
-    with writing():
-        architecture = serialize_object(model)
+    with keeping_arrays() as kept:
+        architecture = write_model(model)
     names = model.weight_names()
     values: dict[str, dict[str, Any]] = {}
     arrays: dict[str, np.ndarray] = {}
@@ -80,6 +80,8 @@ def describe(model: Any, include_optimizer: bool) -> tuple[dict[str, Any], dict[
         keep(f"sardonyx.variables/{name}", variable.array, trainable=variable.trainable)
     for i, variable in enumerate(random_states(model, names)):
         keep(f"sardonyx.random/{i}", variable.array)
+    for name, array in kept.values():
+        keep(f"{CONSTANTS}{name}", array)
     record: dict[str, Any] = {"format": FORMAT, "version": __version__, "architecture": architecture}
     if model._plan is None:
         record["signature"] = [write_specs(part) for part in model.signature()]
@@ -96,14 +98,3 @@ def random_states(model: Any, names: Mapping[Variable, str]) -> list[Variable]:
     """States of the model's random generators, in order."""
     return [variable for variable in model.variables if variable not in names]
 
-
-def write_specs(structure: Any) -> Any:
-    """Arguments of a model's `call` as JSON."""
-
-    def write(x: Any) -> Any:
-        if not isinstance(x, TensorSpec):
-            return x
-        shape = [size if isinstance(size, int) else str(size) for size in x.shape]
-        return {"class_name": "__spec__", "config": [shape, x.dtype.name, x.name]}
-
-    return serialize_object(tree.map_structure(write, structure))

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..trainer.core.variable import Variable
-from .call_tree import CallTree, Entry, knows_graph, leaf_shapes, plain_entries
+from .call_tree import CallTree, Entry, kind_of, knows_graph, leaf_shapes, plain_entries
+from .recorded_notes import summary_lines
 from .table import Table
 
 NARROWEST, WIDEST = 60, 120
@@ -35,13 +36,13 @@ def summary(
     table = Table(headers, right=[2], centre=[len(headers) - 1] if show_trainable else [])
     for entry, mark in walk(entries):
         table.row(cells(entry, mark, connected, show_trainable))
-    text = "\n".join([title(model), *table.lines(line_length, positions), *totals(model), ""])
+    text = "\n".join([title(model), *table.lines(line_length, positions), *totals(model), *summary_lines(model), ""])
     (print_fn or print)(text)
 
 
 def title(model: Any) -> str:
     """The line above the table."""
-    return f'Model: "{model.name}" ({type(model).__name__})'
+    return f'Model: "{model.name}" ({kind_of(model)})'
 
 
 def walk(entries: Sequence[Entry], mark: str | None = None) -> list[tuple[Entry, str]]:

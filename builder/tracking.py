@@ -6,6 +6,7 @@ append to them at any time.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -107,3 +108,16 @@ def settled(model: Layer) -> Iterator[None]:
         yield
     finally:
         model._settled = outer
+
+
+def copied(layer: Layer, key: str, value: Any, memo: dict[int, Any]) -> Any:
+    """A deep copy of a layer's attribute; what Python cannot copy, such as a lock or a file, is shared.
+
+    Raises `TypeError` where that holds layers or weights, which must not be shared.
+    """
+    try:
+        return copy.deepcopy(value, memo)
+    except TypeError as error:
+        if any(isinstance(x, Variable) or hasattr(x, "child_layers") for x in leaves(value, set())):
+            raise TypeError(f"layer '{layer.name}': the attribute '{key}' cannot be copied ({error})") from None
+        return value

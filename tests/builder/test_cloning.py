@@ -70,7 +70,7 @@ def test_a_clone_stands_on_given_inputs(style: str):
 
 BAD: list[tuple[str, Callable[[], Any], type[Exception], str]] = [
     ("no model", lambda: clone_model(3), TypeError, "expected a model, got 3"),
-    ("subclassed", lambda: clone_model(STYLES["subclassed"](), clone_function=wider), ValueError, "class Net"),
+    ("subclassed", lambda: clone_model(STYLES["subclassed"](), L.Input((6, 6, 1))), ValueError, "class Net"),
     ("no layer", lambda: clone_model(STYLES["functional"](), clone_function=str), TypeError, "expected a layer"),
     ("no tensor", lambda: clone_model(STYLES["functional"](), [1, 2]), ValueError, "expected 1 symbolic input"),
 ]

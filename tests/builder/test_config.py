@@ -161,8 +161,8 @@ def test_own_layers_are_found_where_they_are_given():
 
     x = X((2,))
     text = Functional(x, Scale(3.0)(x)).to_json()
-    with pytest.raises(ValueError, match="custom_objects="):
-        model_from_json(text)
+    with pytest.warns(UserWarning, match="class Scale is not here"):
+        assert np.asarray(model_from_json(text)(np.ones((1, 2), "float32"))).tolist() == [[3.0, 3.0]]
     twin = model_from_json(text, custom_objects={"Scale": Scale})
     assert np.asarray(twin(np.ones((1, 2), "float32"))).tolist() == [[3.0, 3.0]]
 
@@ -192,8 +192,7 @@ def lambda_layer_argument() -> Any:
         def call(self, x: Any) -> Any:
             return self.function(x)
 
-    x = X((2,))
-    return Functional(x, Apply(lambda v: v)(x)).to_json()
+    return Apply(lambda v: v).get_config()
 
 
 def custom_gradient() -> Any:
@@ -226,7 +225,6 @@ BAD: list[tuple[str, Callable[[], Any], type[Exception], str]] = [
     ("outputs missing", without("output_layers"), ValueError, "incomplete or damaged.*'output_layers'"),
     ("reference to nothing", lambda: Sequential.from_config({"layers": [{"name": "d", "shared_id": 7}]}), ValueError,
      "layer 'd' refers to a layer described elsewhere"),
-    ("unregistered class", lambda: model_from_json(STYLES["subclassed"]().to_json()), ValueError, "'Net'.*not known"),
 ]  # fmt: skip
 
 

@@ -202,7 +202,6 @@ UNREADABLE: list[tuple[str, Callable[[Path], Path], type[Exception], str]] = [
     ("a newer format", lambda f: with_record(f, lambda r: r.update(format=99)), ValueError, "saved by a newer version"),
     ("a value nowhere", lambda f: with_record(f, deep), ValueError, "'sardonyx.variables/dense/kernel' is missing"),
     ("other code", lambda f: with_record(f, other_width), ShapeError, "shapes differ for 'conv2d/"),
-    ("an unknown class", lambda f: saved(f, "subclassed"), ValueError, "'Net'.*custom_objects="),
 ]  # fmt: skip
 
 
