@@ -5,6 +5,7 @@ import sys
 from . import exporters, models
 from .builder import layers, persistence, utils
 from .builder.check_report import CheckReport, Finding
+from .builder.function import function
 from .builder.functional import Functional
 from .builder.input import Input
 from .builder.input_spec import InputSpec
@@ -75,8 +76,8 @@ for _name, _module in {
 __all__ = [
     "Callback", "CheckReport", "DtypeError", "Finding", "Functional", "GradientTape", "Initializer", "Input",
     "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer", "Primitive", "Regularizer",
-    "SeedGenerator", "Sequential",
-    "ShapeError", "SymbolicValueError", "Tensor", "TensorSpec", "Variable", "__version__", "activations", "callbacks",
-    "config", "constraints", "datasets", "do_not_convert", "exporters", "grad", "initializers", "layers", "losses", "metrics",
-    "models", "ops", "optimizers", "random", "regularizers", "saving", "trace", "tree", "utils", "value_and_grad",
+    "SeedGenerator", "Sequential", "ShapeError", "SymbolicValueError", "Tensor", "TensorSpec", "Variable",
+    "__version__", "activations", "callbacks", "config", "constraints", "datasets", "do_not_convert", "exporters",
+    "function", "grad", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random",
+    "regularizers", "saving", "trace", "tree", "utils", "value_and_grad",
 ]  # fmt: skip

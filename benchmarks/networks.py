@@ -71,7 +71,9 @@ def their_images() -> nn.Module:
 def our_resnet() -> Any:
     """Four residual blocks of width 32 on images of 32 x 32."""
     inputs = sx.Input((32, 32, 3))
-    x = L.ReLU()(L.BatchNormalization(momentum=0.9, epsilon=1e-5)(L.Conv2D(32, 3, padding="same", use_bias=False)(inputs)))
+    x = L.ReLU()(
+        L.BatchNormalization(momentum=0.9, epsilon=1e-5)(L.Conv2D(32, 3, padding="same", use_bias=False)(inputs))
+    )
     for _ in range(4):
         y = L.BatchNormalization(momentum=0.9, epsilon=1e-5)(L.Conv2D(32, 3, padding="same", use_bias=False)(x))
         y = L.Conv2D(32, 3, padding="same", use_bias=False)(L.ReLU()(y))
@@ -162,9 +164,7 @@ class Block(nn.Module):
     def forward(self, tokens: Any) -> Any:
         x = self.embedding(tokens)
         h = self.norm(x)
-        q, k, v = (
-            layer(h).unflatten(-1, (4, 32)).transpose(1, 2) for layer in (self.query, self.key, self.value)
-        )
+        q, k, v = (layer(h).unflatten(-1, (4, 32)).transpose(1, 2) for layer in (self.query, self.key, self.value))
         a = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         x = x + self.out(a)
         x = x + self.narrow(functional.gelu(self.wide(self.last_norm(x))))

@@ -34,8 +34,9 @@ class Steps:
 
     def begin_epoch(self) -> Callable[[Any], Any]:
         """The step to run; traces are forgotten when layers, optimizer or losses are not as they were."""
-        if self.choice is False:
-            return getattr(self.model, self.name)
+        training = self.model._steps.get("train_step")
+        if self.choice is False or (training is not self and training is not None and not training.choice):
+            return getattr(self.model, self.name)  # evaluation goes the way that training found to be the better
         marks = python_state(self.model)
         if self.marks is not None and marks != self.marks:
             self.traces.clear()

@@ -81,6 +81,9 @@ class Engine:
         for name, array in zip(self.state.inputs, arrays, strict=True):
             if name in self.declared:
                 binding.bind_cpu_input(name, array)
+        for name, buffer in zip(self.state.outputs, self.buffers, strict=True):
+            if buffer is None:  # each run makes it anew, of another size
+                binding.bind_output(name)
         try:
             self.running.run_with_iobinding(binding)
         except Exception as error:
@@ -91,8 +94,9 @@ class Engine:
             home.moved()
         if all(buffer is not None for buffer in self.buffers):
             return [buffer.copy() for buffer in self.buffers if buffer is not None]
-        made = binding.get_outputs()
-        return [made[i].numpy() if b is None else b.copy() for i, b in enumerate(self.buffers)]
+        count = sum(buffer is None for buffer in self.buffers)
+        made = iter(binding.get_outputs()[-count:])  # bound after all others, hence the last
+        return [next(made).numpy() if buffer is None else buffer.copy() for buffer in self.buffers]
 
     def _binding(self) -> Any:
         """Buffers bound for the present places of all variables; a run swaps those that are assigned."""
@@ -117,9 +121,7 @@ class Engine:
             home = resident(variable, self.device)
             binding.bind_ortvalue_input(names[variable], home.values[home.place])
         for name, buffer in zip(self.state.outputs, self.buffers, strict=True):
-            if buffer is None:
-                binding.bind_output(name)
-            else:
+            if buffer is not None:
                 binding.bind_ortvalue_output(name, device_value(buffer, "cpu"))
         self.homes = [resident(variable, self.device) for variable in self.state.assigned]
         for variable, home in zip(self.state.assigned, self.homes, strict=True):

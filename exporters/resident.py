@@ -7,8 +7,6 @@ on directly; on a GPU they are its own.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..trainer.core.variable import Variable
