@@ -22,14 +22,15 @@ def compile_definition(
 ) -> CodeType:
     """The code of a definition that stands where `code` stands: same file, lines, free variables and private names."""
     # its own name would hide what a recursive function calls by it: a global of its module
-    definition = ast.FunctionDef(**{**dict(ast.iter_fields(definition)), "name": f"{helper}{definition.name}"})
+    renamed = ast.FunctionDef(**{**dict(ast.iter_fields(definition)), "name": f"{helper}{definition.name}"})
+    definition = ast.copy_location(renamed, definition)
     inner: ast.stmt = definition
     if class_name is not None:
         inner = ast.parse(f"class {class_name}: pass").body[0]
         inner.body = [definition]  # type: ignore[attr-defined]
     module = ast.parse("def factory(): pass")
     factory: Any = module.body[0]
-    factory.args.args = [ast.arg(name) for name in [*code.co_freevars, helper]]
+    factory.args.args = [ast.arg(arg=name) for name in [*code.co_freevars, helper]]
     factory.body = [inner]
     ast.fix_missing_locations(module)
     made = builtins.compile(module, code.co_filename, "exec", flags=code.co_flags & FUTURES, dont_inherit=True)

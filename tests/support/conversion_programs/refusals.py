@@ -143,7 +143,7 @@ PROGRAMS = [
     refused(size_by_value, "x[: int(ops.sum(x))]", "ops.slice", UP),
     refused(raised, "raise ValueError", "before the model is called", UP),
     refused(selected, "for value in x if value > 0", "ops|condition", UP),
-    refused(chosen_from_list, "[int(k)]", "ops", UP, whole(1)),
+    refused(chosen_from_list, "[int(k)]", "ops", (UP, whole(1))),
     refused(sorted_by_value, "sorted(x, key=float)", "ops.sort", UP),
     refused(DrawnInCall, "self.generator.uniform(size=3)", RANDOM, ROWS),
     refused(CachedInBuffer, "self.memory[...]", "ops|add_weight|Variable", ROWS),
