@@ -68,9 +68,11 @@ def check_input(spec: InputSpec, x: Any, which: str) -> None:
         rank = len(shape)
     got = f"got shape {format_shape(x.shape)}"
     if spec.ndim is not None and rank != spec.ndim:
-        raise ShapeError(f"{which}: expected rank {spec.ndim}{_layout(spec.ndim)}, {got} of rank {rank}")
+        advice = _advice(spec.ndim, rank)
+        raise ShapeError(f"{which}: expected rank {spec.ndim}{_layout(spec.ndim)}, {got} of rank {rank}{advice}")
     if spec.min_ndim is not None and rank < spec.min_ndim:
-        raise ShapeError(f"{which}: expected rank {spec.min_ndim} or more, {got} of rank {rank}")
+        advice = _advice(spec.min_ndim, rank)
+        raise ShapeError(f"{which}: expected rank {spec.min_ndim} or more, {got} of rank {rank}{advice}")
     if spec.max_ndim is not None and rank > spec.max_ndim:
         raise ShapeError(f"{which}: expected rank {spec.max_ndim} or less, {got} of rank {rank}")
     if spec.dtype is not None and dtype_name(x.dtype) != spec.dtype:
@@ -80,7 +82,18 @@ def check_input(spec: InputSpec, x: Any, which: str) -> None:
         if not -rank <= axis < rank:
             raise ShapeError(f"{which}: expected an axis {axis} of size {size}, {got} of rank {rank}")
         if size is not None and equal(shape[axis], size) is False:
-            raise ShapeError(f"{which}: expected size {size} on axis {axis}, {got}")
+            is_first = rank == 4 and axis in (-1, 3) and equal(shape[1], size) is True
+            advice = "; the data is channels first: pass np.moveaxis(x, 1, -1)" if is_first else ""
+            raise ShapeError(f"{which}: expected size {size} on axis {axis}, {got}{advice}")
+
+
+def _advice(expected: int, rank: int) -> str:
+    """What a tensor of too low a rank most likely needs."""
+    if (expected, rank) == (3, 2):
+        return "; give the recurrent layer before it return_sequences=True, or Reshape((time, features))"
+    if (expected, rank) == (4, 3):
+        return "; the axis of channels is missing: give Input((height, width, 1)) and x[..., None]"
+    return "; leave Flatten out, or Reshape to that many axes" if rank == 2 and expected > 3 else ""
 
 
 def _layout(rank: int) -> str:

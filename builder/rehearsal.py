@@ -37,9 +37,12 @@ def rehearse(model: Any, batch: Any, whole: Any, validation: Any, class_weight: 
     refuse_layers_made_in_call(model, calls)
     _warn_if_frozen(model)
     _check_class_weight(model, y_pred, class_weight)
-    for data, name in ((whole, ""), (validation, "validation_data: ")):
-        if data is not None and (not name or _trace_step(model, *_rows(data), False) is not None):
-            _check_values(model, data, inputs, y_pred, calls, name)
+    if whole is not None:
+        _check_values(model, whole, inputs, y_pred, calls, "")
+    if validation is not None:
+        x, y, sample_weight = _rows(validation)
+        if _trace_step(model, x, y, sample_weight, False) is not None:
+            _check_values(model, validation, inputs, y_pred, calls, "validation_data: ")
 
 
 def _rows(data: Any) -> list[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
-from .errors import DtypeError, ShapeError, SourceLine, is_own_file, user_line
+from .errors import NUMPY_FOLDER, DtypeError, ShapeError, SourceLine, is_own_file, user_line
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,7 +47,7 @@ def _lines_of(traceback: TracebackType | None) -> tuple[bool, SourceLine | None]
     while traceback is not None:
         code = traceback.tb_frame.f_code
         ours = is_own_file(code.co_filename)
-        if not ours and not code.co_filename.startswith("<frozen"):
+        if not ours and not code.co_filename.startswith(("<frozen", NUMPY_FOLDER)):
             line = SourceLine(code.co_filename, traceback.tb_lineno, code.co_name)
         traceback = traceback.tb_next
     return ours, line
@@ -62,22 +62,22 @@ class Told:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls):
-            cls.__init__ = _guarded(cls, cls.__init__)
+            cls.__init__ = _guarded(cls.__init__)
 
 
-def _guarded(cls: type, construct: Callable[..., None]) -> Callable[..., None]:
+def _guarded(construct: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(construct)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         try:
             construct(self, *args, **kwargs)
         except Exception as error:
-            if type(self) is cls:
-                if isinstance(error, AttributeError) and cls.made_by not in vars(self):
-                    raise _not_made(cls, construct) from None
+            if type(self).__init__ is __init__:
+                if isinstance(error, AttributeError) and self.made_by not in vars(self):
+                    raise _not_made(type(self), construct) from None
                 tell_line(error)
             raise
-        if type(self) is cls and cls.made_by not in vars(self):
-            raise _not_made(cls, construct)
+        if type(self).__init__ is __init__ and self.made_by not in vars(self):
+            raise _not_made(type(self), construct)
 
     return __init__
 

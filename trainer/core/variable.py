@@ -15,7 +15,6 @@ from .operators import FUNCTIONS, Operators
 from .spec import TensorSpec
 from .state import state
 from .tensor import Symbol, Tensor
-from .told import tells_line
 
 
 class Home(Protocol):

@@ -88,8 +88,7 @@ class Optimizer(Told):
         self._rate: Any = value
         if isinstance(value, LearningRateSchedule) or (callable(value) and not isinstance(value, Tensor | Variable)):
             return
-        is_number = not isinstance(value, str | bytes | bool) and value is not None
-        number = float(value) if is_number else -1.0
+        number = -1.0 if value is None or isinstance(value, str | bytes | bool) else float(value)
         if not np.isfinite(number) or number < 0:
             raise ValueError(f"{kind}: learning_rate must be a finite number, 0 or more; got {value!r}")
         self._rate = self._track(Variable(number, dtype="float32", trainable=False, name="learning_rate"))
