@@ -173,9 +173,13 @@ class GraphReader:
         """The reader of a body."""
         return GraphReader(self.variable)
 
+    def spec(self, shape: Any, dtype: Any, name: Any) -> TensorSpec:
+        """What is known of an input of a body."""
+        return TensorSpec(shape, dtype, name)
+
     def _graph(self, config: Mapping[str, Any]) -> Graph:
         inner = self.inner()
-        inputs = [symbolic_input(TensorSpec(shape, dtype, name)) for shape, dtype, name in config["inputs"]]
+        inputs = [symbolic_input(self.spec(shape, dtype, name)) for shape, dtype, name in config["inputs"]]
         inner.made.extend([x] for x in inputs)
         for entry in config["operations"]:
             inner.operation(entry)

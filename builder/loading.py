@@ -135,6 +135,7 @@ def restore_values(model: Any, record: Mapping[str, Any], values: Mapping[str, A
     assign_all(pairs, f"load_model: {path!r} does not fit the model")
     for variable, name in matched.items():
         variable.trainable = record["values"][prefix + name]["trainable"]
+        variable.path = str(record["values"][prefix + name].get("path", variable.path))
     return {name: variable for variable, name in matched.items()}
 
 

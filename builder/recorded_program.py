@@ -10,9 +10,11 @@ import numpy as np
 from ..trainer import ops
 from ..trainer.core import tree
 from ..trainer.core.dims import Dim, contains_dim, equal, names, substitute
+from ..trainer.core.graph import Graph
 from ..trainer.core.spec import TensorSpec
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.variable import Variable
+from ..trainer.ops.bodies import size_names
 from ..trainer.serialization import plain_values
 from .graph_config import GraphReader, find_operation
 from .layer_call import without_recording
@@ -72,24 +74,46 @@ class ProgramReader(GraphReader):
         return super().value(config)
 
     def _graph(self, config: Mapping[str, Any]) -> Any:
-        with without_recording():
-            return _BodyReader(self.variable, self.arrays)._graph(config)
+        return Body(config, self.variable, self.arrays)
+
+
+class Body:
+    """The body of a loop or branch, made for the sizes of the moment: the sizes inside are those outside."""
+
+    def __init__(self, config: Mapping[str, Any], variable: Callable[[Any], Any], arrays: Mapping[str, Any]) -> None:
+        self.config, self.variable, self.arrays = config, variable, arrays
+        self.made: dict[Any, Graph] = {}
+
+    def graph(self, sizes: Sizes) -> Graph:
+        """The graph, with these sizes in the place of the recorded ones."""
+        key = tuple(sorted((name, str(size)) for name, size in sizes.items()))
+        if key not in self.made:
+            with without_recording():
+                self.made[key] = _BodyReader(self.variable, self.arrays, sizes)._graph(self.config)
+        return self.made[key]
 
 
 class _BodyReader(GraphReader):
     """Reads the bodies of loops and branches."""
 
-    def __init__(self, variable: Callable[[Any], Any], arrays: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, variable: Callable[[Any], Any], arrays: Mapping[str, np.ndarray], sizes: Sizes) -> None:
         super().__init__(variable)
         self.arrays = arrays
+        self.sizes = sizes
 
     def inner(self) -> GraphReader:
-        return _BodyReader(self.variable, self.arrays)
+        return _BodyReader(self.variable, self.arrays, self.sizes)
 
     def value(self, config: Any) -> Any:
         if isinstance(config, Mapping) and config.get("class_name") == "__stored__":
             return Tensor(self.arrays[config["config"]])
+        if isinstance(config, (Dim, slice)):
+            return fill(config, [], self.sizes)
         return super().value(config)
+
+    def spec(self, shape: Any, dtype: Any, name: Any) -> TensorSpec:
+        spec = TensorSpec(shape, dtype, name)
+        return TensorSpec([fill(size, [], self.sizes) for size in spec.shape], dtype, name)
 
 
 class Program:
@@ -194,12 +218,16 @@ class Program:
         primitive = find_operation(entry["operation"])
         inputs = [_source(reader.value(x)) for x in entry["inputs"]]
         attributes = {key: reader.value(x) for key, x in entry.get("attributes", {}).items()}
-        has_sizes, shapes = _has_sizes(attributes), entry.get("shapes")
+        has_bodies = any(isinstance(x, Body) for x in attributes.values())
+        has_sizes, shapes = has_bodies or _has_sizes(attributes), entry.get("shapes")
         self.uses_sizes = self.uses_sizes or has_sizes or shapes is not None
 
         def apply(layer: Any, made: Made, sizes: Sizes, call: Any) -> None:
             options = {key: fill(x, made, sizes) for key, x in attributes.items()} if has_sizes else attributes
-            results = primitive(*[x if get is None else get(made) for get, x in inputs], **options)
+            values = [x if get is None else get(made) for get, x in inputs]
+            if has_bodies:
+                with_bodies(options, sizes, any(getattr(x, "array", None) is None for x in values))
+            results = primitive(*values, **options)
             made.append(list(results) if type(results) is tuple else [results])
             if shapes is not None:
                 learn_sizes(shapes, made[-1], sizes)
@@ -222,6 +250,14 @@ class Program:
                 learn_sizes(shapes, made[-1], sizes)
 
         return run
+
+
+def with_bodies(options: dict[str, Any], sizes: Sizes, symbolic: bool) -> None:
+    """Put graphs in the places of bodies: as recorded where arrays tell the sizes, with the present sizes elsewhere."""
+    bodies = {name: x.graph(sizes if symbolic else {}) for name, x in options.items() if isinstance(x, Body)}
+    if symbolic and "sizes" in options:
+        options["sizes"] = size_names(*bodies.values())
+    options.update(bodies)
 
 
 def _has_sizes(value: Any) -> bool:

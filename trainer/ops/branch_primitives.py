@@ -38,6 +38,7 @@ def _cond_lower(
     emit: Emitter, predicate: Value, *values: Value, then_body: Graph, else_body: Graph, sizes: tuple[Size, ...]
 ) -> tuple[Value, ...]:
     bind(emit, then_body.inputs, values)
+    bind(emit, else_body.inputs, values)  # other tensors, where the bodies were read from a file
     return emit.many(
         "If",
         predicate,
