@@ -97,6 +97,20 @@ def pooled_and_resized():
     return layers.Concatenate()([x, layers.UpSampling2D()(layers.MaxPooling2D()(x))])
 
 
+class Halved(sx.Model):
+    """Half the height and back: skips fit for multiples of 2."""
+
+    def call(self, edges):
+        half = layers.MaxPooling2D()(edges)
+        return sx.ops.concatenate([edges, layers.UpSampling2D()(half)], -1)
+
+
+def not_a_multiple():
+    model = Halved().trace(sx.TensorSpec((None, "2*rows", 4, 1)))
+    assert model.predict(np.ones((1, 6, 4, 1), np.float32), verbose=0).shape == (1, 6, 4, 2)
+    model.predict(np.ones((1, 5, 4, 1), np.float32), verbose=0)
+
+
 WORDS = "layer 'words' (Embedding): expected indices from 0 to 4 (input_dim=5); take: index 7 is out of range"
 
 
@@ -107,6 +121,7 @@ WORDS = "layer 'words' (Embedding): expected indices from 0 to 4 (input_dim=5); 
         (same_names, ValueError, "two layers of the model are named 'a' (Dense and Dense); give each"),
         (out_of_the_table(lambda model, x: model(x)), IndexError, WORDS),
         (out_of_the_table(lambda model, x: model.predict(x, verbose=0)), IndexError, WORDS),
+        (not_a_multiple, ShapeError, "input 'edges': expected shape (batch, 2*rows, 4, 1), got (1, 5, 4, 1)"),
         (pooled_and_resized, ShapeError, 'say so by naming the size as one in Input(shape=("2*input_'),
     ],
 )
