@@ -33,12 +33,13 @@ def load_photographs(small: bool) -> list[np.ndarray]:
     from sklearn.datasets import load_sample_images
 
     images = list(load_sample_images().images)
-    try:
-        from skimage import data
+    if not small:
+        try:
+            from skimage import data
 
-        images += [] if small else [data.coffee(), data.chelsea()]
-    except ImportError:
-        print("without scikit-image, there are two photographs to learn from")
+            images += [data.coffee(), data.chelsea()]
+        except ImportError:
+            print("without scikit-image, there are two photographs to learn from")
     halves = []
     for image in images:
         height, width = (size // (2 * MULTIPLE) * 2 * MULTIPLE for size in image.shape[:2])
@@ -266,7 +267,7 @@ def main(small: bool = False, out: Path = OUT) -> dict[str, float]:
     out.mkdir(parents=True, exist_ok=True)
     photographs = load_photographs(small)
     parts = split(photographs)
-    width, steps, batch = (4, 12, 2) if small else (20, 1000, 8)
+    width, steps, batch = (4, 8, 2) if small else (20, 1000, 8)
     file = out / f"pix2pix-loop-{width}.npz"
     loop = new_loop(width)
     train(loop, parts[0], steps, batch, file)
