@@ -40,6 +40,12 @@ class Head:
         return self.node.primitive.name if self.node is not None else "input"
 
     @property
+    def applies_weights(self) -> bool:
+        """Whether the last operation is that of a layer, and no mixture of tensors made before."""
+        inputs = self.node.inputs if self.node is not None else ()
+        return any(x is not None and x.symbol is not None and x.symbol.variable is not None for x in inputs)
+
+    @property
     def kind(self) -> str:
         """Name of the loss's function."""
         return getattr(getattr(self.loss, "fn", None), "__name__", type(self.loss).__name__)
@@ -112,10 +118,12 @@ def _logits(head: Head) -> Iterator[Finding]:
             f"End the model without an activation for {head.called}.",
         )  # fmt: skip
     elif not head.from_logits and head.activation in BOUNDED | AFFINE:
+        certain = head.activation in BOUNDED or head.applies_weights
         what = "has no activation" if head.activation in AFFINE else f"is a {head.activation}"
+        so = "so it holds" if certain else "and unless it mixes probabilities it holds"
         yield head.finding(
-            "error", "logits_as_probabilities",
-            f"the output {what}, so it holds no probabilities, which {head.called} expects",
+            "error" if certain else "note", "logits_as_probabilities",
+            f"the output {what}, {so} no probabilities, which {head.called} expects",
             f'End the model with activation="{wanted}", or give the loss from_logits=True and no activation.',
         )  # fmt: skip
 
