@@ -14,6 +14,7 @@ from ..trainer.core.graph import Graph
 from ..trainer.core.trace import Trace
 from ..trainer.core.variable import Variable
 from .call import CallContext, contexts
+from .settings import Settings, read_settings
 
 
 def model_graph(model: Any, training: bool = False) -> tuple[Graph, list[str], list[str]]:
@@ -49,17 +50,19 @@ class InferenceSession:
         self.sources: list[Any] = []
         self.running: Any = None
         self.specs: list[Any] = []
+        self.settings: Settings = {}
 
     def refresh(self) -> None:
-        """Make the session anew if any weight, or the structure, has changed."""
+        """Make the session anew if any weight, the structure, or what the model's Python reads has changed."""
         variables = self.model.variables
         # the objects themselves are kept: the number that `id` gives is handed out again when one is gone
         sources, versions = [self.model.plan, *variables], [v.version for v in variables]
         same = len(sources) == len(self.sources) and all(map(operator.is_, sources, self.sources))
-        if not same or versions != self.versions:
+        if not same or versions != self.versions or read_settings(self.model) != self.settings:
             self.running = session(model_proto(self.model).SerializeToString(), self.providers, device=self.device)
             self.specs = [x.spec for x in self.model.plan.input_tensors]
             self.sources, self.versions = sources, versions
+            self.settings = read_settings(self.model)
 
     def __call__(self, values: list[Any]) -> Any:
         """Outputs, in the model's structure, for inputs in the order of the model's inputs."""

@@ -13,7 +13,7 @@ from ..trainer.core.tensor import Tensor
 from ..trainer.core.told import tells_line
 from ..trainer.core.trace import Trace, symbolic_input
 from ..trainer.core.variable import Variable
-from .call import CallContext, LayerCall, contexts
+from .call import CallContext, contexts
 from .check import check_model
 from .check_report import CheckReport
 from .inner_tensors import plan_between
@@ -21,8 +21,10 @@ from .input import InputLayer
 from .layer import Layer, map_shapes
 from .matching import match_inputs
 from .model_files import ModelFiles
+from .model_names import find_layer, output_names, weight_names
 from .model_training import ModelTraining
 from .plan import Plan
+from .settings import read_settings, refuse_changes
 from .signature import call_signature
 
 
@@ -40,7 +42,7 @@ class Model(ModelFiles, ModelTraining, Layer):
     """
 
     UNTRACKED: ClassVar[frozenset[str]] = Layer.UNTRACKED | {
-        "_plan", "_training", "_sessions", "_signature", "_input_layers", "_recorded", "_steps",
+        "_plan", "_training", "_sessions", "_settings", "_signature", "_input_layers", "_recorded", "_steps",
     }  # fmt: skip
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -50,6 +52,7 @@ class Model(ModelFiles, ModelTraining, Layer):
         model = super().__new__(cls, *args, **kwargs)
         model._plan = None
         model._view = None
+        model._settings = {}
         model._signature = None
         model._input_layers = []
         model._recorded = []
@@ -84,17 +87,19 @@ class Model(ModelFiles, ModelTraining, Layer):
     def plan(self) -> Plan:
         """Inputs, layer calls and outputs; of a subclassed model, found by tracing its `call` in inference mode.
 
+        A subclassed model is traced anew when an attribute, global or NumPy array that its `call` reads has changed.
         Raises `ValueError` before the model knows the shapes of its inputs.
         """
         if self._plan is not None:
             return self._plan
-        if self._view is None:
+        if self._view is None or read_settings(self) != self._settings:
             self._view = self._trace_plan(self.signature())
         return self._view
 
     def _trace_plan(self, signature: tuple[list[Any], dict[str, Any]]) -> Plan:
         args, kwargs = self.symbolic_arguments(signature)
         self._forget_recorded()
+        before = read_settings(self)
         with Trace(records=True) as trace:
             contexts.stack.append(CallContext(False, []))
             try:
@@ -102,6 +107,8 @@ class Model(ModelFiles, ModelTraining, Layer):
             finally:
                 contexts.stack.pop()
         self._recorded = trace.calls
+        self._settings = read_settings(self)
+        refuse_changes(before, self._settings)
         outputs = tree.map_structure(lambda x: x.read() if isinstance(x, Variable) else x, outputs)
         tensors = [x for value in (*args, *kwargs.values()) for x in tree.flatten(value) if isinstance(x, Tensor)]
         inputs = args[0] if len(args) == 1 and not kwargs else tensors
@@ -325,68 +332,3 @@ def _spec_of(x: Any) -> Any:
 
 def _plain_shape(x: Any) -> Any:
     return None if x is None else tuple(None if isinstance(size, Dim) else size for size in x.shape)
-
-
-def output_names(plan: Plan) -> list[str]:
-    """Names of a plan's outputs: dictionary keys where there are any, else of the layers that make them."""
-    found: list[str] = []
-    for path, x in tree.flatten_with_path(plan.outputs):
-        keys = [str(key) for key in path if isinstance(key, str)]
-        node = x.symbol.node if x is not None and x.symbol is not None else None
-        scope = node.scope if node is not None else None
-        layer_name = list(scope.ancestors())[-1].layer.name if isinstance(scope, LayerCall) else None
-        name = "/".join(keys) or layer_name or (node.primitive.name if node is not None else f"output_{len(found)}")
-        count, base = 1, name
-        while name in found:
-            name, count = f"{base}_{count}", count + 1
-        found.append(name)
-    return found
-
-
-def find_layer(model: Model, name: str) -> Layer:
-    """The layer of a name or path below a model."""
-    import difflib
-
-    children: Sequence[Layer] = [*model._input_layers, *model.child_layers()]
-    by_name = {layer.name: layer for layer in children}
-    if name in by_name:
-        return by_name[name]
-    current: Any = model
-    for part in name.split("/"):
-        inputs = current._input_layers if isinstance(current, Model) else []
-        found = {x.name: x for x in (*inputs, *current.child_layers())}
-        if part not in found:
-            close = difflib.get_close_matches(part, found, 3)
-            hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
-            raise ValueError(
-                f"{'model' if isinstance(current, Model) else 'layer'} '{current.name}' has no layer {part!r}{hint} "
-                f"It has: {', '.join(list(found)[:40])}{', ...' if len(found) > 40 else ''}"
-            )
-        current = found[part]
-    return current
-
-
-def weight_names(model: Layer) -> dict[Variable, str]:
-    """Names by position in the tree of layers; a number is appended where two would be the same."""
-    names: dict[Variable, str] = {}
-    taken: set[str] = set()
-    pending: list[tuple[Layer, str]] = [(model, "")]
-    seen: set[int] = set()
-    while pending:
-        layer, path = pending.pop()
-        if id(layer) in seen:
-            continue
-        seen.add(id(layer))
-        for variable in layer.own_variables():
-            base = name = f"{path}/{variable.name}" if path else variable.name
-            count = 1
-            while name in taken:
-                name, count = f"{base}_{count}", count + 1
-            if variable not in names:
-                taken.add(name)
-                names[variable] = name
-        children = layer.child_layers()
-        pending.extend((x, f"{path}/{x.name}" if path else x.name) for x in reversed(children))
-    return names
-
-

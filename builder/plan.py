@@ -6,6 +6,7 @@ and weights are those of the moment.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -104,15 +105,17 @@ def refuse_frozen_weights(steps: Sequence[Step]) -> None:
     Such are `layer.kernel.value` and `ops.transpose(layer.kernel)` outside of any layer: eager, because nothing in them
     is symbolic.
     """
-    copies = [
-        (step, owner) for step in steps if isinstance(step, Node) for x in step.inputs
-        if x is not None and x.array is not None and (owner := owner_of(x.array)) is not None
+    constants = [
+        (step, x.array) for step in steps if isinstance(step, Node) for x in step.inputs
+        if x is not None and x.array is not None and (x.array.ndim or owner_of(x.array) is not None)
     ]  # fmt: skip
-    if not copies:
+    if not constants:
         return
     weights = [v for step in steps if isinstance(step, LayerCall) for v in step.layer.variables]
-    for node, memory in copies:
-        owner = next((v for v in weights if np.shares_memory(v.array, memory)), None)
+    for node, array in constants:
+        memory = owner_of(array)
+        same = [v for v in weights if v.array is array or (memory is not None and np.shares_memory(v.array, memory))]
+        owner = same[0] if same else None
         if owner is not None:
             raise ValueError(
                 f"{node.primitive.name}: an operand was computed from the weight '{owner.path}' outside of any "
@@ -226,9 +229,11 @@ def bind(inputs: Sequence[Tensor], values: Sequence[Any]) -> dict[str, Any]:
     """Sizes of the moment for the names in the inputs' shapes: numbers, or symbolic sizes while tracing."""
     sizes: dict[str, Any] = {}
     given = [(x, v) for x, v in zip(inputs, values, strict=True) if v is not None]
-    pairs = [pair for x, v in given for pair in zip(x.shape, v.shape, strict=True) if isinstance(pair[0], Dim)]
+    pairs = [pair for x, v in given for pair in zip(x.shape, v.shape, strict=True)]
     undecided: list[tuple[Dim, int]] = []
     for size, actual in sorted(pairs, key=lambda pair: len(str(pair[0]))):
+        if isinstance(size, int):
+            continue
         if isinstance(actual, Dim):
             _bind_symbolic(size, actual, sizes)
             continue
@@ -236,9 +241,8 @@ def bind(inputs: Sequence[Tensor], values: Sequence[Any]) -> dict[str, Any]:
             solve(size, actual, sizes)
         except UndecidableSize:
             undecided.append((size, actual))
-    for size, _ in undecided:
-        for name in names(size) - sizes.keys():
-            sizes[name] = _any_fitting(name, undecided, sizes)
+    if undecided:
+        sizes.update(_any_fitting(undecided, sizes))
     return sizes
 
 
@@ -258,17 +262,20 @@ def _bind_symbolic(size: Dim, actual: Dim, sizes: dict[str, Any]) -> None:
         sizes[name] = found
 
 
-def _any_fitting(name: str, pairs: Sequence[tuple[Dim, int]], sizes: dict[str, Any]) -> int:
-    """A value of a name such as `width` for which `width//2` and its like are the actual sizes.
+def _any_fitting(pairs: Sequence[tuple[Dim, int]], sizes: dict[str, Any]) -> dict[str, int]:
+    """Values of names for which `width//2`, `batch*time` and their like are the actual sizes.
 
-    All sizes inside of a plan are computed from those of its inputs, so any value that fits gives the same.
+    All sizes inside of a plan are computed from those of its inputs, so any values that fit give the same.
     """
-    known = {name, *(other for other, value in sizes.items() if isinstance(value, int))}
-    alone = [(size, actual) for size, actual in pairs if name in names(size) and names(size) <= known]
-    for value in range(64 * max((actual + 1 for _, actual in alone), default=0)):
-        if all(substitute(size, {**sizes, name: value}) == actual for size, actual in alone):
-            return value
+    unknown = sorted({name for size, _ in pairs for name in names(size) - sizes.keys()})
+    largest = max(actual for _, actual in pairs)
+    limit = 64 * (largest + 1) if len(unknown) < 2 else largest + 2
+    for values in itertools.islice(itertools.product(range(limit), repeat=len(unknown)), 100_000):
+        found = dict(zip(unknown, values, strict=True))
+        if all(substitute(size, {**sizes, **found}) == actual for size, actual in pairs):
+            return found
     raise UndecidableSize(
-        f"cannot find '{name}' from {', '.join(f'{size} = {actual}' for size, actual in pairs)}; give '{name}' as a "
-        "dimension of its own, or name the size itself in Input(shape=...)"
+        f"cannot find {' and '.join(map(repr, unknown))} from "
+        f"{', '.join(f'{size} = {actual}' for size, actual in pairs)}; give each as a dimension of its own, or name "
+        "the size itself in Input(shape=...)"
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..exporters.runtime import session
+from ..trainer.core.errors import SymbolicValueError
 from ..trainer.core.tensor import Tensor
 from ..trainer.data.structure import unpack_x_y_sample_weight
 from .inference import InferenceSession
@@ -35,7 +36,7 @@ def prediction_step(model: Any, runtime: str, device: str, providers: list[str] 
             return own_step(data)
         try:
             running = inference_session(model, device, providers)
-        except NotImplementedError as error:
+        except (NotImplementedError, SymbolicValueError) as error:
             if runtime == "onnxruntime":
                 raise
             if not model._sessions.get("warned"):
