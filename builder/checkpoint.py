@@ -21,7 +21,7 @@ from ..version import __version__
 from .checkpoint_entries import KINDS, Change, Entry, entry_of
 from .files import check_target, read_file
 from .layer import Layer
-from .model import weight_names
+from .model_names import weight_names
 from .weights_file import ENDINGS, encode_arrays, read_arrays
 
 HEADER = "checkpoint.json"

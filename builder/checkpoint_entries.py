@@ -15,7 +15,7 @@ from ..trainer.metrics.metric import Metric
 from ..trainer.ops.seed import SeedGenerator
 from ..trainer.optimizers.base import Optimizer
 from .layer import Layer
-from .model import weight_names
+from .model_names import weight_names
 from .weight_matching import match
 
 Arrays = dict[str, np.ndarray]

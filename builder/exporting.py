@@ -13,6 +13,8 @@ from ..trainer.core.trace import symbolic_input
 from .cloning import replay
 from .files import check_target
 from .inference import model_proto
+from .inner_tensors import plan_between
+from .model_names import output_names
 from .plan import Plan
 from .saving import ENDINGS, check_built, summary_properties
 
@@ -25,6 +27,7 @@ def export_model(
     input_signature: Any = None,
     opset: int | None = None,
     overwrite: bool = True,
+    outputs: Any = None,
     **options: Any,
 ) -> None:
     """Write the inference graph of a model to an .onnx file; see `Model.export`."""
@@ -33,25 +36,30 @@ def export_model(
     target = check_target(filepath, ENDINGS, overwrite, "export")
     if input_signature is None:
         check_built(model, "export")
+    elif outputs is not None:
+        raise ValueError("export: outputs are tensors of the model as it is; give input_signature or outputs, not both")
     view = model if input_signature is None else with_signature(model, input_signature)
+    if outputs is not None:
+        plan = plan_between(model.plan.inputs, outputs)
+        view = View(model, plan, output_names(plan))
     proto = checked(model_proto(view, opset=opset, metadata=summary_properties(model), **options))
     write_atomically(target, training_info.to_bytes(proto))
     if verbose:
         print(f"Exported model '{model.name}' to {target}")
 
 
-class SignatureView:
-    """A model between inputs of other specs, its layers shared: what `model_proto` needs to know of it."""
+class View:
+    """A model between other inputs or outputs, its layers shared: what `model_proto` needs to know of it."""
 
-    def __init__(self, model: Any, plan: Plan) -> None:
+    def __init__(self, model: Any, plan: Plan, names: list[str]) -> None:
         self.plan = plan
         self.name = model.name
         self.weight_names = model.weight_names
-        self.output_names = model.output_names
+        self.output_names = names
         self.input_names = [x.name or f"input_{i}" for i, x in enumerate(plan.input_tensors)]
 
 
-def with_signature(model: Any, signature: Any) -> SignatureView:
+def with_signature(model: Any, signature: Any) -> View:
     """The model for other specs of its inputs. Raises `TypeError` for what is no spec, `ValueError` for too many."""
     specs = tree.flatten(signature)
     for leaf in specs:
@@ -63,7 +71,7 @@ def with_signature(model: Any, signature: Any) -> SignatureView:
             model.trace(*args)
         plan = model._trace_plan((args, {}))
         model._view = None
-        return SignatureView(model, plan)
+        return View(model, plan, model.output_names)
     expected = model.plan.input_tensors
     if len(specs) != len(expected):
         raise ValueError(
@@ -72,4 +80,4 @@ def with_signature(model: Any, signature: Any) -> SignatureView:
         )
     inputs = [symbolic_input(spec, spec.name or name) for spec, name in zip(specs, model.input_names, strict=True)]
     outputs = replay(model.plan, inputs, lambda layer: layer, lambda variable: variable, records=False)
-    return SignatureView(model, Plan(inputs, outputs))
+    return View(model, Plan(inputs, outputs), model.output_names)

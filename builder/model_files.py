@@ -83,11 +83,14 @@ class ModelFiles:
         verbose: Any = None,
         input_signature: Any = None,
         opset: int | None = None,
+        outputs: Any = None,
         **options: Any,
     ) -> None:
         """Write the inference graph to an .onnx file, without what training needs.
 
         `input_signature` (a `TensorSpec`, or one for each input) fixes or frees sizes; `opset` is ONNX's version.
+        `outputs` (tensors, best in a dictionary by name) takes the place of the model's outputs: tensors from inside
+        the model, what was computed from them, and derivatives, `{"energy": e, "forces": -sx.grad(e, positions)}`.
         Raises `ValueError` for another format or ending, and `OSError`s for what cannot be written.
 
         >>> import tempfile, pathlib, sardonyx as sx
@@ -95,7 +98,7 @@ class ModelFiles:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     model.export(pathlib.Path(folder) / "m.onnx")
         """
-        export_model(self, filepath, format, verbose, input_signature, opset, **options)
+        export_model(self, filepath, format, verbose, input_signature, opset, outputs=outputs, **options)
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Write the weights to a .safetensors or .npz file, named as in `weight_names`.

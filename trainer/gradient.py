@@ -326,12 +326,20 @@ def _as_source(value: Any) -> Any:
     return ops.convert_to_tensor(value, dtype=None if getattr(value, "dtype", None) is not None else "float")
 
 
-def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+def grad(function: Any, argnums: Any = 0) -> Any:
     """A function that returns the gradient of a scalar function; apply again for higher orders.
+
+    Of a symbolic tensor, `grad(tensor, sources)` is its derivative by symbolic tensors that it was made from (by its
+    sum, if it is no scalar): a tensor of the same model, to be trained on or exported as a further output.
 
     >>> import sardonyx as sx
     >>> float(sx.grad(sx.grad(lambda x: x * x * x))(2.0))
     12.0
+    >>> x = sx.Input((3,))
+    >>> sx.Model(x, sx.grad(sx.ops.sum(x**2, axis=1), x))([[1.0, 2.0, 3.0]]).tolist()
+    [[2.0, 4.0, 6.0]]
     """
+    if isinstance(function, Tensor):
+        return FUNCTIONS["tensor_gradient"](function, argnums)
     both = value_and_grad(function, argnums)
     return lambda *arguments, **keywords: both(*arguments, **keywords)[1]
