@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -20,12 +21,20 @@ def remade(layer: Any) -> Any:
 
     Raises `TypeError` where the constructor's arguments are not known.
     """
+    if hasattr(layer, "_class_origin"):
+        return initialized_again(copy.deepcopy(layer))
     try:
         return type(layer).from_config(layer.get_config())
     except TypeError:
-        if hasattr(layer, "_class_origin"):
-            return recorded_clone(layer)
         return with_arguments(layer)
+
+
+def initialized_again(layer: Any) -> Any:
+    """A layer whose weights start anew, where it is known how they began."""
+    for variable in layer.weights:
+        if variable.initializer is not None:
+            variable.assign(variable.initializer(variable.shape, dtype=variable.dtype.name))
+    return layer
 
 
 def with_arguments(layer: Any) -> Any:
