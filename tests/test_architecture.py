@@ -137,6 +137,8 @@ BAD = [
     ("no_code_from_data", "builder/model.py", "def f():\n    from marshal import loads", "imports marshal"),
     ("no_code_from_data", "builder/model.py", "def f(x):\n    return eval(x)", "uses eval"),
     ("no_code_from_data", "builder/model.py", "import builtins\nrun = builtins.exec", "uses builtins.exec"),
+    ("no_code_from_data", "builder/model.py", "import builtins\nrun = builtins.compile", "builtins.compile"),
+    ("no_code_from_data", "trainer/conversion/code.py", "import builtins\nrun = builtins.exec", "uses builtins.exec"),
     ("no_code_from_data", "builder/model.py", "np.load(f, allow_pickle=True)", "allow_pickle=True"),
     ("rooms_are_packages", "models/vision/vgg.py", "", "models/vision/ has no __init__.py"),
     ("rooms_are_packages", "helpers.py", "", "helpers.py lies outside the rooms"),

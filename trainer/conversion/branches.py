@@ -123,7 +123,11 @@ def branch(test: Any, then: Callable[[], Any], otherwise: Callable[[], Any] | No
         plans.append((place, _merged(place, *sides, pairs)))
     tensors = _chosen(decision, left, right, pairs)
     for place, template in plans:
-        assign(place, template if is_missing(template) else build(template, tensors))
+        value = template if is_missing(template) else build(template, tensors)
+        if place.key in own:
+            place.set(value)
+        else:
+            assign(place, value)
     return build(result, tensors)
 
 

@@ -22,8 +22,7 @@ def compile_definition(
 ) -> CodeType:
     """The code of a definition that stands where `code` stands: same file, lines, free variables and private names."""
     # its own name would hide what a recursive function calls by it: a global of its module
-    renamed = ast.FunctionDef(**{**dict(ast.iter_fields(definition)), "name": f"{helper}{definition.name}"})
-    definition = ast.copy_location(renamed, definition)
+    definition.name = f"{helper}{definition.name}"
     inner: ast.stmt = definition
     if class_name is not None:
         inner = ast.parse(f"class {class_name}: pass").body[0]

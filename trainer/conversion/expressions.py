@@ -38,7 +38,8 @@ class Expressions(ast.NodeTransformer):
         """A call of a function of the runtime."""
         function = placed(ast.Attribute(ast.Name(self.helper, ast.Load()), name, ast.Load()), at)
         # the line of a call is the last one of what is called: here the first line of a statement of several
-        function.end_lineno, function.end_col_offset = function.lineno, function.col_offset
+        if hasattr(function, "lineno"):
+            function.end_lineno, function.end_col_offset = function.lineno, function.col_offset
         return placed(ast.Call(function, list(arguments), []), at)
 
     def delayed(self, expression: ast.expr) -> ast.Lambda:

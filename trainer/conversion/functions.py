@@ -92,7 +92,9 @@ def _converted_function(function: FunctionType) -> FunctionType:
             _converted[code] = _convert(function)
         except NoSource as reason:
             _converted[code] = None
-            _reasons[code.co_filename, code.co_name] = str(reason)
+            _reasons[code.co_filename, code.co_name] = (
+                f"{reason}; define the function in a file, and import it anew after an edit"
+            )
     found = _converted[code]
     return function if found is None else make_function(found[0], function, found[1], _runtime[0])
 
@@ -100,10 +102,15 @@ def _converted_function(function: FunctionType) -> FunctionType:
 def _is_users(function: FunctionType) -> bool:
     """Whether a function is the user's own, and plain enough to be converted."""
     code = function.__code__
-    if is_own_file(code.co_filename) or code.co_filename.startswith(INSTALLED) or hasattr(function, MARK):
+    if is_own_file(code.co_filename) or code.co_filename.startswith(INSTALLED):
+        return False
+    if hasattr(function, MARK):
+        _reasons[code.co_filename, code.co_name] = "the function is decorated with do_not_convert"
         return False
     if code.co_flags & NOT_PLAIN:
-        _reasons[code.co_filename, code.co_name] = "generators and coroutines are not converted"
+        _reasons[code.co_filename, code.co_name] = (
+            "a generator or coroutine runs as it is written; let it return a list instead"
+        )
         return False
     return True
 

@@ -50,6 +50,7 @@ class LoopState:
         self.line = user_line(2)
         self.is_masked = False
         self.may_be_empty = kind == "while"
+        self.own = places
         self.places: list[Place] = list(places)
         self.entry: list[Any] = [place.get() for place in places]
         self.carried: dict[Any, Carried] = {}
@@ -248,10 +249,16 @@ class LoopState:
             known = self.carried.get(place.key) or self.results.get(place.key)
             if known is not None:
                 own, rest = rest[: len(known.specs)], rest[len(known.specs) :]
-                assign(place, build(known.template, own))
+                self._set(place, build(known.template, own))
             elif place.key in self.local:
                 missing = self.local[place.key]
-                assign(place, self._unassigned(place) if missing is ABSENT else missing)
+                self._set(place, self._unassigned(place) if missing is ABSENT else missing)
+
+    def _set(self, place: Place, value: Any) -> None:
+        if place in self.own:
+            place.set(value)
+        else:
+            assign(place, value)
 
     def _unassigned(self, place: Place) -> Missing:
         return Missing(

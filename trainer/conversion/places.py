@@ -200,8 +200,8 @@ def delete_item(owner: Any, key: Any) -> None:
 
 
 def assign(place: Place, value: Any) -> None:
-    """Set a place after a branch or loop; one around it can undo that (of variables it knows, see `changing`)."""
-    if open_.journals and not isinstance(place, (Cell, Entry)):
+    """Set a place that a branch or step changed beside its own variables; one around it can undo that."""
+    if open_.journals:
         open_.journals[-1].note(place)
     place.set(value)
 

@@ -164,7 +164,7 @@ class Statements(Mutations):
         body, orelse, made = list(node.body), list(node.orelse), []
         if rest and falls_through(body) and falls_through(orelse):
             after = self.added_function("rest", self.block(rest, True), rest[0])
-            call = ast.Call(name(after.name), [], [])
+            call = placed(ast.Call(placed(name(after.name), rest[0]), [], []), rest[0])
             made.append(after)
             tail: list[ast.stmt] = [placed(ast.Return(call), rest[0])]
             body, orelse = body + tail, orelse + tail
