@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ...trainer import ops, regularizers
-from ...trainer.core.errors import ShapeError
+from ...trainer.core.errors import DtypeError, ShapeError
 from ...trainer.ops import random
 from ...trainer.ops.seed import SeedGenerator
 from ..input_spec import InputSpec
@@ -23,6 +23,14 @@ class RandomLayer(Layer):
         self.seed = seed
         self.seed_generator = SeedGenerator(seed)
         self.supports_masking = True
+
+    def check_floating(self, inputs: Any) -> None:
+        """Raise `DtypeError` for numbers that are no floating-point ones, in either mode: training cannot take them."""
+        if inputs.dtype.kind != "f":
+            raise DtypeError(
+                f"expected floating-point numbers, got {inputs.dtype.name}; embed integers first, or convert them "
+                "with ops.cast(x, 'float32')"
+            )
 
 
 @LAYERS.register()
@@ -54,11 +62,13 @@ class Dropout(RandomLayer):
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
         """Drop in training; nothing otherwise."""
+        self.check_floating(inputs)
+        noise_shape = self.noise_shape_for(inputs)  # raises in either mode, as training would
         if not training or self.rate == 0:
             return inputs
         if self.rate == 1:
             return ops.zeros_like(inputs)
-        return random.dropout(inputs, self.rate, self.noise_shape_for(inputs), self.seed_generator)
+        return random.dropout(inputs, self.rate, noise_shape, self.seed_generator)
 
 
 class SpatialDropout(Dropout):
@@ -111,6 +121,7 @@ class GaussianNoise(RandomLayer):
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
         """Add noise in training."""
+        self.check_floating(inputs)
         if not training or self.stddev == 0:
             return inputs
         return inputs + random.normal(inputs.shape, 0.0, self.stddev, inputs.dtype, self.seed_generator)
@@ -128,6 +139,7 @@ class GaussianDropout(RandomLayer):
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
         """Multiply by noise in training."""
+        self.check_floating(inputs)
         if not training or self.rate == 0:
             return inputs
         deviation = math.sqrt(self.rate / (1 - self.rate))
@@ -147,6 +159,7 @@ class AlphaDropout(RandomLayer):
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
         """Replace a fraction by SELU's negative limit, then rescale."""
+        self.check_floating(inputs)
         if not training or self.rate == 0:
             return inputs
         limit = -1.6732632423543772 * 1.0507009873554805

@@ -17,7 +17,7 @@ import numpy as np
 from .constants import own_constant
 from .dims import contains_dim
 from .emitter import Emitter, Value
-from .errors import DtypeError, ShapeError, user_line
+from .errors import DtypeError, ShapeError, format_shape, user_line
 from .graph import Node, note_sizes
 from .operators import FUNCTIONS
 from .spec import TensorSpec
@@ -179,7 +179,10 @@ def _explain(primitive: Primitive, inputs: Sequence[Any], attributes: Mapping[st
     except (ShapeError, DtypeError) as known:
         raise at_user_line(with_operation(known, primitive, specs)) from None
     empty = [np.empty(spec.shape, spec.dtype) for spec in (inferred if type(inferred) is tuple else (inferred,))]
-    if any(array.size for array in empty) or not isinstance(error, ValueError):
+    if any(array.size for array in empty) or not isinstance(error, (ValueError, IndexError)):
+        if any(spec is not None and 0 in spec.shape for spec in specs):
+            shapes = " and ".join(format_shape(spec.shape) for spec in specs if spec is not None)
+            raise ShapeError(f"{primitive.name}: not defined for an empty tensor; got shapes {shapes}") from error
         raise error
     outputs = tuple(Tensor(array) for array in empty)  # not every kernel runs on nothing, to give nothing
     if state.tapes:
