@@ -51,7 +51,7 @@ def test_symbolic_values_name_the_line_and_the_rewrite(case: str):
 def test_inside_of_call_the_line_is_that_of_call():
     class Branch(sx.Layer):
         def call(self, inputs: Any) -> Any:
-            return float(sx.ops.sum(inputs))
+            return np.asarray(inputs)
 
     with pytest.raises(SymbolicValueError) as caught:
         sx.Sequential([sx.Input((3,)), Branch(name="branch")])
@@ -129,7 +129,7 @@ def test_the_innermost_layer_is_named_with_its_path():
         message = str(caught.value)
         assert "layer 'outer/inner' (Inner): matmul" in message
         assert "return self.inner(inputs)" in message
-        assert ("inputs @ np.ones((7, 2), np.float32)" in message) == isinstance(given, sx.Tensor)
+        assert "inputs @ np.ones((7, 2), np.float32)" in message
 
 
 def test_subclassed_models_tell_before_data_comes():
