@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core.dims import product
+from ..core.errors import ShapeError, format_shape
 from ..core.tensor import Tensor
 from .arithmetic import divide
 from .axes import transpose
@@ -75,9 +76,11 @@ def _adaptive_axes(operation: str, x: Tensor, output_size: Any, data_format: Any
     if len(given) != rank:
         raise ValueError(f"{operation}: output_size needs one integer, or {rank}, got {output_size!r}")
     wanted = [(first + i, n) for i, n in enumerate(given) if n is not None]
-    for _, n in wanted:
+    for axis, n in wanted:
         if not isinstance(n, (int, np.integer)) or n < 1:
             raise ValueError(f"{operation}: output_size must be whole numbers of at least 1, got {output_size!r}")
+        if x.shape[axis] == 0:
+            raise ShapeError(f"{operation}: axis {axis} of {format_shape(x.shape)} is empty: no window has a cell")
     return [(axis, int(n)) for axis, n in wanted]
 
 

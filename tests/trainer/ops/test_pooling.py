@@ -169,6 +169,7 @@ ERRORS = [
     (lambda: ops.average_pool(IMAGE, 2, padding="causal"), ValueError, "padding must be 'valid' or 'same'"),
     (lambda: ops.average_pool(IMAGE, 2, data_format="first"), ValueError, "data_format must be"),
     (lambda: ops.adaptive_max_pool(IMAGE, (1, 2, 3)), ValueError, "output_size needs one integer, or 2"),
+    (lambda: ops.adaptive_max_pool(IMAGE[:, :0], 2), ShapeError, "is empty: no window has a cell"),
     (lambda: ops.adaptive_average_pool(IMAGE, 0), ValueError, "output_size must be whole numbers of at least 1"),
 ]
 
