@@ -50,7 +50,6 @@ class Tensor(Operators):
     """
 
     __slots__ = ("__weakref__", "array", "key", "mask", "symbol")
-    __hash__ = object.__hash__
     array: np.ndarray | None
     symbol: Symbol | None
     key: int
@@ -180,6 +179,11 @@ class Tensor(Operators):
     def __ne__(self, other: object) -> Any:
         return FUNCTIONS["not_equal"](self, other)
 
+    def __hash__(self) -> int:
+        if self.array is None:  # else `table.get(int(x), default)` would always give the default
+            raise SymbolicValueError(symbolic_value_message(self, "looking x up in a dictionary or set"))
+        return object.__hash__(self)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         return self if self.array is None else Tensor(self.array.copy())
 
@@ -188,9 +192,12 @@ def symbolic_value_message(tensor: Tensor, attempt: str) -> str:
     """Why a symbolic tensor has no value, the user's line, and the rewrite that works."""
     line = user_line(2)
     where = f"\n  {line}" if line else ""
+    reason = FUNCTIONS["why_unconverted"](line.file, line.function) if line else None
+    if reason:
+        where += f"\n  Python's own if, while and for are not converted here: {reason}."
     return (
         f"{attempt}: the value of {tensor!r} is known only when the model runs, so Python cannot use it here.{where}\n"
         "  A choice: ops.where(condition, a, b) or ops.cond(condition, f, g). A loop: ops.while_loop, ops.fori_loop, "
         "ops.scan. A mask: multiply by ops.cast(condition, x.dtype). A size: x.shape[axis] works in shapes and "
-        "arithmetic. A NumPy function: use the one of the same name in sardonyx.ops."
+        "arithmetic. A table: ops.take(values, x). A NumPy function: use the one of the same name in sardonyx.ops."
     )

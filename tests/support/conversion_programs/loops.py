@@ -141,6 +141,7 @@ def endless_until(x):
 
 
 def loop_with_else(x):
+    result = x[0]
     for value in x:
         if value > 3.0:
             result = value

@@ -77,6 +77,30 @@ def other_shapes(x):
     return x[:2]
 
 
+def assigned_in_one_branch(x):
+    if ops.sum(x) > 0:
+        scale = 2.0
+    return x * scale
+
+
+def assigned_in_a_loop(x):
+    for value in x:
+        if value > 3.0:
+            found = value
+            break
+    else:
+        found = ops.min(x)
+    return found
+
+
+def default_of_a_dictionary(x, k):
+    return x * {0: 1.0, 1: 2.0}.get(int(k), 3.0)
+
+
+def item_of_a_dictionary(x, k):
+    return x * {0: 1.0, 1: 2.0}[int(k)]
+
+
 def size_by_value(x):
     return x[: int(ops.sum(x))]
 
@@ -140,6 +164,10 @@ PROGRAMS = [
     refused(mathematics, "math.sqrt", "ops", UP),
     refused(recursion, "factorial", "while_loop|loop", whole(4)),
     refused(other_shapes, "ops.sum(x) > 0", "same structure, shape", UP),
+    refused(assigned_in_one_branch, "ops.sum(x) > 0", "[Aa]ssign", UP),
+    refused(assigned_in_a_loop, "found = ", "Assign it before", UP),
+    refused(default_of_a_dictionary, "{0: 1.0, 1: 2.0}.get", "ops.take", (UP, whole(1))),
+    refused(item_of_a_dictionary, "{0: 1.0, 1: 2.0}[int(k)]", "ops.take", (UP, whole(1))),
     refused(size_by_value, "x[: int(ops.sum(x))]", "ops.slice", UP),
     refused(raised, "raise ValueError", "before the model is called", UP),
     refused(selected, "for value in x if value > 0", "ops|condition", UP),

@@ -119,6 +119,10 @@ def chosen_branch(x, k):
     return x
 
 
+def member_of_a_set(x, k):
+    return x * 2.0 if int(k) in {0, 3} else x
+
+
 def lambdas(x):
     select = lambda v: v if ops.sum(v) > 0 else -v  # noqa: E731 - as users write it
     return select(x) + select(-2.0 * x)
@@ -190,6 +194,7 @@ PROGRAMS = [
     converted(powers, UP, DOWN, floats(1, 0.5, 0.5)),
     converted(rounding, UP, DOWN, UP * 2),
     converted(chosen_branch, (UP, whole(0)), (UP, whole(1)), (UP, whole(2)), (UP, whole(3))),
+    converted(member_of_a_set, (UP, whole(0)), (UP, whole(1)), (UP, whole(3))),
     converted(lambdas, UP, DOWN),
     converted(inner_function, UP, DOWN),
     converted(starred, (UP, DOWN), (DOWN, UP)),
