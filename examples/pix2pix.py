@@ -259,7 +259,7 @@ def draw(paint: Any, photographs: list[np.ndarray], parts: tuple[Any, Any], file
         sheet.paste(Image.fromarray(to_pixels(image)).resize(size), (x, top + head))
         cut = x + int(size[0] * (1 - HELD_OUT))
         pen.line((cut, top + head, cut, top + head + size[1]), fill="#ff0000")
-    sheet.quantize(128).save(file, optimize=True)
+    sheet.quantize(96).save(file, optimize=True)
 
 
 def main(small: bool = False, out: Path = OUT) -> dict[str, float]:
@@ -267,7 +267,7 @@ def main(small: bool = False, out: Path = OUT) -> dict[str, float]:
     out.mkdir(parents=True, exist_ok=True)
     photographs = load_photographs(small)
     parts = split(photographs)
-    width, steps, batch = (4, 8, 2) if small else (20, 1000, 8)
+    width, steps, batch = (4, 8, 2) if small else (20, 610, 8)
     file = out / f"pix2pix-loop-{width}.npz"
     loop = new_loop(width)
     train(loop, parts[0], steps, batch, file)
