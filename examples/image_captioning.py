@@ -84,8 +84,7 @@ class Encoder(sx.Model):
         super().__init__(name=name)
         self.convolutions = [
             layers.Conv2D(features // 2, 3, padding="same", activation="relu", name="strokes"),
-            layers.Conv2D(features * 3 // 4, 3, padding="same", activation="relu", name="parts"),
-            layers.Conv2D(features, 3, padding="same", activation="relu", name="halves"),
+            layers.Conv2D(features, 3, padding="same", activation="relu", name="parts"),
             layers.Conv2D(features, 3, padding="same", activation="relu", name="digits"),
         ]
         self.pool = layers.MaxPooling2D(name="pool")
@@ -126,7 +125,7 @@ class Decoder(layers.Layer):
         self.embedding = layers.Embedding(len(WORDS), 32, name="words")
         self.attention = AdditiveAttention(units)
         self.cell = layers.GRUCell(units, name="gru")
-        self.dropout = layers.Dropout(0.3, name="dropout")
+        self.dropout = layers.Dropout(0.1, name="dropout")
         self.head = layers.Dense(len(WORDS), name="next_word")
 
     def start(self, features: Any) -> tuple[Any, Any]:
@@ -143,7 +142,7 @@ class Decoder(layers.Layer):
 class Captioner(sx.Model):
     """Encoder and decoder; its `call` writes captions, word by word, until all have ended."""
 
-    def __init__(self, features: int = 64, units: int = 96) -> None:
+    def __init__(self, features: int = 48, units: int = 64) -> None:
         super().__init__(name="captioner")
         self.encoder = Encoder(features)
         self.decoder = Decoder(units)
@@ -207,7 +206,7 @@ def clip_by_global_norm(gradients: list[Any], limit: float) -> list[Any]:
 
 def train(model: Captioner, scans: Any, steps: int, batch: int, rng: np.random.Generator) -> list[float]:
     """Teacher forcing on pictures that are new in every step; the losses."""
-    schedule = sx.optimizers.schedules.CosineDecay(2e-3, steps)
+    schedule = sx.optimizers.schedules.CosineDecay(3e-3, steps)
     optimizer = sx.optimizers.Adam(schedule)
     history = []
     for step in range(steps):
@@ -271,7 +270,7 @@ def main(small: bool = False, out: Path = OUT) -> dict[str, float]:
     sx.utils.set_random_seed(4)
     scans, held_out = load_scans(small)
     model = Captioner(16, 32) if small else Captioner()
-    history = train(model, scans, *((30, 16) if small else (1500, 48)), np.random.default_rng(4))
+    history = train(model, scans, *((30, 16) if small else (1200, 40)), np.random.default_rng(4))
 
     pictures, captions = compose(*held_out, 60 if small else 1000, np.random.default_rng(99))
     eager = {name: np.asarray(value) for name, value in model(pictures).items()}
