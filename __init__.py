@@ -11,7 +11,9 @@ from .builder.input import Input
 from .builder.input_spec import InputSpec
 from .builder.layer import Layer
 from .builder.model import Model
+from .builder.recorded_model import RecordedLayer, RecordedModel
 from .builder.sequential import Sequential
+from .builder.training_export import export_training
 from .trainer import (
     activations,
     callbacks,
@@ -75,9 +77,10 @@ for _name, _module in {
 
 __all__ = [
     "Callback", "CheckReport", "DtypeError", "Finding", "Functional", "GradientTape", "Initializer", "Input",
-    "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer", "Primitive", "Regularizer",
-    "SeedGenerator", "Sequential", "ShapeError", "SymbolicValueError", "Tensor", "TensorSpec", "Variable",
-    "__version__", "activations", "callbacks", "config", "constraints", "datasets", "do_not_convert", "exporters",
-    "function", "grad", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random",
-    "regularizers", "saving", "trace", "tree", "utils", "value_and_grad",
+    "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer", "Primitive", "RecordedLayer",
+    "RecordedModel", "Regularizer", "SeedGenerator", "Sequential", "ShapeError", "SymbolicValueError", "Tensor",
+    "TensorSpec", "Variable", "__version__", "activations", "callbacks", "config", "constraints", "datasets",
+    "do_not_convert", "export_training", "exporters", "function", "grad", "initializers", "layers", "losses",
+    "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving", "trace", "tree", "utils",
+    "value_and_grad",
 ]  # fmt: skip

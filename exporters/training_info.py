@@ -36,6 +36,28 @@ def initializers(model: Any) -> dict[str, np.ndarray]:
     return {x.name: _array(x) for x in model.graph.initializer}
 
 
+def describe_training(model: Any, step: Any, state: Mapping[str, np.ndarray], suffix: str) -> None:
+    """Say in a model's `training_info` how it is trained: the graph of `step` is its algorithm.
+
+    As ONNX's specification has it, the algorithm sees the inference graph's initializers by name and brings its own
+    (moments, counters, the learning rate), and `update_binding` says which output replaces which initializer. The
+    graph's inputs are those of `step` that are no initializers: batch and labels.
+
+    state: first values by name
+    """
+    known = {x.name for x in model.graph.initializer}
+    info = model.training_info.add()
+    info.algorithm.CopyFrom(step.graph)
+    del info.algorithm.input[:]
+    info.algorithm.input.extend(x for x in step.graph.input if x.name not in state)
+    own = [x.name for x in step.graph.input if x.name in state and x.name not in known]
+    info.algorithm.initializer.extend(onnx.numpy_helper.from_array(np.asarray(state[name]), name) for name in own)
+    made = {x.name for x in step.graph.output}
+    for name in state:
+        if name + suffix in made:
+            info.update_binding.add(key=name, value=name + suffix)
+
+
 def _array(tensor: Any) -> np.ndarray:
     """The value of a tensor in the file itself. Raises `ValueError` for one that is elsewhere, or damaged."""
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
