@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from ..trainer.core.dims import Dim
+
 LARGEST = 2_000_000
 """Values in the description of one model."""
 DEEPEST = 100
@@ -96,7 +98,7 @@ def _has_symbol(value: Any) -> bool:
         if value.get("class_name") in ("__value__", "__mask__", "__variable__", "__size__"):
             return True
         return any(map(_has_symbol, value.values()))
-    return any(map(_has_symbol, value)) if isinstance(value, (list, tuple)) else False
+    return any(map(_has_symbol, value)) if isinstance(value, (list, tuple)) else isinstance(value, Dim)
 
 
 def used_numbers(config: Any) -> set[int]:

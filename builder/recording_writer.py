@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ..trainer.core import tree
-from ..trainer.core.dims import Dim, names
+from ..trainer.core.dims import Dim, UndecidableSize, evaluate, names, solve
 from ..trainer.core.graph import Graph, Node
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.variable import Variable
@@ -49,7 +50,13 @@ class ProgramWriter(GraphWriter):
     def input(self, x: Tensor) -> list[Any]:
         """Number an input; gives its description: shape, element type, whether it carries a mask."""
         self.add([x])
-        self.sizes.update(str(size) for size in x.shape if isinstance(size, Dim))
+        for size in x.shape:
+            if isinstance(size, Dim):
+                self.sizes.add(str(size))
+                found: dict[str, int] = {}
+                with suppress(UndecidableSize):  # 2*time tells what time is, time//2 does not
+                    solve(size, evaluate(size, dict.fromkeys(names(size), 9)), found)
+                self.sizes.update(found)
         return [*spec_config(x)[:2], x.mask is not None]
 
     def value(self, x: Any) -> Any:

@@ -120,6 +120,12 @@ FOUND = {
         (Step(0, "get_item", ((-1, 0),), {"key": (ALL, LAST)}), Step(1, "Dense", ((0, 0),), {"units": 2})),
         ((1, 0),),
     ),
+    "a class of one's own saved with 2*time": ModelPlan(
+        (Source(("2*time", 3)),), (Step(0, "cumsum", ((-1, 0),), {"axis": None}),), ((0, 0),)
+    ),
+    "a class of one's own that makes zeros": ModelPlan(
+        (Source(("time",)),), (Step(0, "zeros_like", ((-1, 0),)), Step(1, "sort", ((0, 0),), {"axis": 1})), ((1, 0),)
+    ),
     "a nested model of batch * time": ModelPlan(
         (Source(("time", 4, 2)),),
         (Step(0, "merge_batch", ((-1, 0),)), Step(1, "pairs", ((0, 0),)), Step(2, "drop_half", ((1, 0),))),
