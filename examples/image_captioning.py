@@ -125,7 +125,6 @@ class Decoder(layers.Layer):
         self.embedding = layers.Embedding(len(WORDS), 32, name="words")
         self.attention = AdditiveAttention(units)
         self.cell = layers.GRUCell(units, name="gru")
-        self.dropout = layers.Dropout(0.1, name="dropout")
         self.head = layers.Dense(len(WORDS), name="next_word")
 
     def start(self, features: Any) -> tuple[Any, Any]:
@@ -136,13 +135,13 @@ class Decoder(layers.Layer):
         """The word before (batch,) and the state: logits of the next word, the state after it, attention weights."""
         context, weights = self.attention(features, keys, state)
         output, (state,) = self.cell(ops.concatenate([self.embedding(word), context], -1), [state])
-        return self.head(self.dropout(ops.concatenate([output, context], -1))), state, weights
+        return self.head(ops.concatenate([output, context], -1)), state, weights
 
 
 class Captioner(sx.Model):
     """Encoder and decoder; its `call` writes captions, word by word, until all have ended."""
 
-    def __init__(self, features: int = 48, units: int = 64) -> None:
+    def __init__(self, features: int = 64, units: int = 96) -> None:
         super().__init__(name="captioner")
         self.encoder = Encoder(features)
         self.decoder = Decoder(units)
@@ -154,7 +153,7 @@ class Captioner(sx.Model):
         before = np.concatenate([np.full((len(caption), 1), START, np.int32), caption[:, :-1]], axis=1)
         logits = []
         for i in range(LONGEST):
-            step, state, _ = self.decoder(before[:, i], state, features, keys, training=True)
+            step, state, _ = self.decoder(before[:, i], state, features, keys)
             logits.append(step)
         return ops.stack(logits, axis=1)
 
@@ -206,7 +205,7 @@ def clip_by_global_norm(gradients: list[Any], limit: float) -> list[Any]:
 
 def train(model: Captioner, scans: Any, steps: int, batch: int, rng: np.random.Generator) -> list[float]:
     """Teacher forcing on pictures that are new in every step; the losses."""
-    schedule = sx.optimizers.schedules.CosineDecay(3e-3, steps)
+    schedule = sx.optimizers.schedules.CosineDecay(2e-3, steps)
     optimizer = sx.optimizers.Adam(schedule)
     history = []
     for step in range(steps):
@@ -270,7 +269,7 @@ def main(small: bool = False, out: Path = OUT) -> dict[str, float]:
     sx.utils.set_random_seed(4)
     scans, held_out = load_scans(small)
     model = Captioner(16, 32) if small else Captioner()
-    history = train(model, scans, *((30, 16) if small else (1200, 40)), np.random.default_rng(4))
+    history = train(model, scans, *((30, 16) if small else (1600, 64)), np.random.default_rng(4))
 
     pictures, captions = compose(*held_out, 60 if small else 1000, np.random.default_rng(99))
     eager = {name: np.asarray(value) for name, value in model(pictures).items()}
