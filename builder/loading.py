@@ -32,9 +32,11 @@ def load_model(
 
     custom_objects: the user's own classes and functions by name, where they are not registered
     compile: whether to compile the model as it was, ready to be trained on
-    safe_mode: whether to refuse code in the file (of `Lambda` layers)
+    safe_mode: whether to refuse code in the file (of `Lambda` layers); none is run in either case
 
-    Raises `ValueError` for a foreign, incomplete or damaged file and for unknown classes, `FileNotFoundError` and
+    A class that is not known here, or cannot be made again, is replaced by what was recorded of it (`RecordedModel`),
+    with a warning that names it and what is lost; so are unknown metrics left out, and a model whose loss or optimizer
+    is unknown stays uncompiled. Raises `ValueError` for a foreign, incomplete or damaged file, `FileNotFoundError` and
     `IsADirectoryError`.
 
     >>> import tempfile, pathlib, sardonyx as sx
@@ -142,6 +144,7 @@ def restore_values(model: Any, record: Mapping[str, Any], values: Mapping[str, A
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The model that `Model.to_json` described, with new weights (Keras name: `models.model_from_json`).
 
+    Classes that are not known here are replaced by what was recorded of them, with a warning, as in `load_model`.
     Raises `ValueError` for what is no JSON, or describes no model.
 
     >>> import sardonyx as sx

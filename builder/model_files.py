@@ -64,9 +64,11 @@ class ModelFiles:
         """Write the model to one .onnx file that onnxruntime runs and `models.load_model` opens to train on.
 
         It carries architecture, weights, states of random generators, compile options and the optimizer's state (the
-        last two not without `include_optimizer`). The file appears whole or not at all.
+        last two not without `include_optimizer`). Of layers and models of classes of your own it carries, besides, what
+        they compute in both modes, so that the file opens where the classes are not known. It appears whole or not at
+        all.
 
-        Raises `ValueError` for another ending and for a model without weights yet, `TypeError` for a configuration that
+        Raises `ValueError` for another ending and for a model without weights yet, `TypeError` for compile options that
         JSON cannot hold, `FileExistsError` without `overwrite`, and `OSError`s for what cannot be written.
 
         >>> import tempfile, pathlib, sardonyx as sx

@@ -189,6 +189,17 @@ class RecordedModel(RecordedLayer, Model):
 
     Made by `load_model`, `model_from_json` and `clone_model`. What Python did beyond the recorded calls is lost: other
     structures of inputs, other Python arguments, methods and attributes of the class.
+
+    >>> import sardonyx as sx
+    >>> class Double(sx.Model):
+    ...     def __init__(self, function, **kwargs):
+    ...         super().__init__(**kwargs)
+    ...         self.function = function
+    ...     def call(self, x):
+    ...         return self.function(x)
+    >>> model = Double(lambda x: 2 * x, name="double").trace(sx.TensorSpec(("batch", 1)))
+    >>> Double.from_config(model.get_config())
+    <RecordedModel name=double, class Double is not here>
     """
 
     UNTRACKED: ClassVar[frozenset[str]] = RecordedLayer.UNTRACKED | Model.UNTRACKED
