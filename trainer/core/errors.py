@@ -13,6 +13,8 @@ PACKAGE_FOLDER = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath
 NUMPY_FOLDER = os.path.dirname(np.__file__) + os.sep
 TESTS_FOLDER = os.path.join(PACKAGE_FOLDER, "tests") + os.sep
 EXAMPLES_FOLDER = os.path.join(PACKAGE_FOLDER, "examples") + os.sep
+STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
+SITE_PACKAGES = f"{os.sep}site-packages{os.sep}"
 
 
 class ShapeError(ValueError):
@@ -47,6 +49,11 @@ class SourceLine(NamedTuple):
 def is_own_file(file: str) -> bool:
     """Whether a source file belongs to the library rather than to its user."""
     return file.startswith(PACKAGE_FOLDER) and not file.startswith((TESTS_FOLDER, EXAMPLES_FOLDER))
+
+
+def is_users_file(file: str) -> bool:
+    """Whether a source file is the user's own: of neither the library, nor Python, nor an installed package."""
+    return not is_own_file(file) and not file.startswith((STANDARD_LIBRARY, "<frozen")) and SITE_PACKAGES not in file
 
 
 def user_line(depth: int = 1) -> SourceLine | None:

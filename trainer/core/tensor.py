@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,10 @@ import numpy as np
 
 from .dims import Shape
 from .dtypes import dtype_name
-from .errors import SymbolicValueError, format_shape, user_line
+from .errors import SymbolicValueError, format_shape, is_users_file, user_line
 from .operators import FUNCTIONS, Operators
 from .spec import TensorSpec
+from .state import state
 
 if TYPE_CHECKING:
     from .graph import Node
@@ -107,7 +109,10 @@ class Tensor(Operators):
     def value(self, attempt: str) -> np.ndarray:
         """The array; raises `SymbolicValueError` naming what was attempted when there is none yet."""
         if self.array is None:
-            raise SymbolicValueError(symbolic_value_message(self, attempt))
+            error = SymbolicValueError(symbolic_value_message(self, attempt))
+            if state.traces and is_users_file(sys._getframe(2).f_code.co_filename):
+                state.traces[0].refused = error  # the program may catch it and go on, with a value that is no value
+            raise error
         return self.array
 
     def numpy(self) -> np.ndarray:
@@ -163,9 +168,7 @@ class Tensor(Operators):
         return (self[i] for i in range(self.shape[0]))
 
     def __format__(self, spec: str) -> str:
-        if spec and self.array is not None:
-            return format(self.array.item(), spec)
-        return str(self)
+        return format(self.value("format(x, spec)").item(), spec) if spec else str(self)
 
     def __repr__(self) -> str:
         if self.array is None:

@@ -8,6 +8,7 @@ from typing import Any
 from . import tree
 from .constants import own_constant
 from .draws import Draws
+from .errors import SymbolicValueError
 from .graph import Graph
 from .operators import FUNCTIONS
 from .spec import TensorSpec
@@ -27,6 +28,7 @@ class Trace:
         self.records = records
         self.calls: list[Any] = []
         self.draws: Draws | None = None
+        self.refused: SymbolicValueError | None = None
 
     def read(self, variable: Variable) -> Tensor:
         """The symbolic value of a variable at this point of the program."""
@@ -46,6 +48,8 @@ class Trace:
     def __exit__(self, kind: object, *_: object) -> None:
         state.traces.remove(self)
         if self.draws is not None and kind is None:
+            if self.refused is not None:
+                raise self.refused  # what follows a caught refusal is not what Python would have computed
             self.draws.check()
 
 

@@ -101,6 +101,18 @@ def item_of_a_dictionary(x, k):
     return x * {0: 1.0, 1: 2.0}[int(k)]
 
 
+def refusal_that_is_caught(x):
+    try:
+        size = math.log(ops.sum(x))
+    except (TypeError, ValueError):
+        size = 0.0
+    return x * size
+
+
+def formatted(x):
+    return x * float(f"{ops.sum(x):.1f}")
+
+
 def size_by_value(x):
     return x[: int(ops.sum(x))]
 
@@ -168,6 +180,8 @@ PROGRAMS = [
     refused(assigned_in_a_loop, "found = ", "Assign it before", UP),
     refused(default_of_a_dictionary, "{0: 1.0, 1: 2.0}.get", "ops.take", (UP, whole(1))),
     refused(item_of_a_dictionary, "{0: 1.0, 1: 2.0}[int(k)]", "ops.take", (UP, whole(1))),
+    refused(refusal_that_is_caught, "math.log(ops.sum(x))", "sardonyx.ops", UP),
+    refused(formatted, ":.1f", "sardonyx.ops", UP),
     refused(size_by_value, "x[: int(ops.sum(x))]", "ops.slice", UP),
     refused(raised, "raise ValueError", "before the model is called", UP),
     refused(selected, "for value in x if value > 0", "ops|condition", UP),
