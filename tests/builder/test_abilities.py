@@ -6,6 +6,7 @@ import copy
 import json
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,12 +115,22 @@ def extend(model: Any, _: Path) -> Any:
 
 
 def config(model: Any, _: Path) -> Any:
-    again = type(model).from_config(json.loads(json.dumps(model.get_config())))
+    with sx.saving.custom_object_scope(CLASSES):
+        again = type(model).from_config(json.loads(json.dumps(model.get_config())))
+    assert type(again) is type(model)
     return copied(again, model)
 
 
 def to_json(model: Any, _: Path) -> Any:
-    return copied(sx.models.model_from_json(model.to_json()), model)
+    again = sx.models.model_from_json(model.to_json(), custom_objects=CLASSES)
+    assert type(again) is type(model)
+    return copied(again, model)
+
+
+def to_json_without_classes(model: Any, _: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "model_from_json: class")  # says what a copy without its class cannot do
+        return copied(sx.models.model_from_json(model.to_json()), model)
 
 
 def clone(model: Any, _: Path) -> Any:
@@ -190,7 +201,7 @@ def own_step(model: Any, _: Path) -> Any:
 
 
 ABILITIES: list[Callable[[Any, Path], Any]] = [
-    summary, plot, structure, cut, extend, config, to_json, clone, deep_copy, save, train, freeze, export, check,
+    summary, plot, structure, cut, extend, config, to_json, to_json_without_classes, clone, deep_copy, save, train, freeze, export, check,
     own_step,
 ]  # fmt: skip
 _expected: dict[str, Any] = {}
