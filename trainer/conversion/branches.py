@@ -157,6 +157,11 @@ def _merged(place: Place | None, left: Any, right: Any, pairs: Pairs) -> Any:
         else:
             text = f"{name} differs between the branches of a condition that is a tensor: {conflict.text}"
             hint = "Both branches must give the same structure, shape and dtype; for elements use ops.where."
+        if isinstance(place, Contents):
+            hint = (
+                "Change it alike in both branches (append in each), or keep a tensor and choose its value: "
+                "value = ops.where(condition, a, b)."
+            )
         line = user_line(2)
         missing = Missing(f"{text}\n  {line}\n  {hint}", conflict.kind)
         if place is None or isinstance(place, Contents):

@@ -35,6 +35,8 @@ INSTALLED = tuple(
 )
 NOT_PLAIN = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
+GENERATOR = "a generator or coroutine runs as it is written; let it return a list instead"
+
 _converted: dict[CodeType, tuple[CodeType, str] | None] = {}
 _made: set[CodeType] = set()
 _reasons: dict[tuple[str, str], str] = {}
@@ -108,9 +110,7 @@ def _is_users(function: FunctionType) -> bool:
         _reasons[code.co_filename, code.co_name] = "the function is decorated with do_not_convert"
         return False
     if code.co_flags & NOT_PLAIN:
-        _reasons[code.co_filename, code.co_name] = (
-            "a generator or coroutine runs as it is written; let it return a list instead"
-        )
+        _reasons[code.co_filename, code.co_name] = GENERATOR
         return False
     return True
 
@@ -133,6 +133,8 @@ def _convert(function: FunctionType) -> tuple[CodeType, str]:
 def _remember(code: CodeType) -> None:
     """Converted functions, and those inside them, are not converted again."""
     _made.add(code)
+    if code.co_flags & NOT_PLAIN:
+        _reasons[code.co_filename, code.co_name] = GENERATOR
     for part in code.co_consts:
         if isinstance(part, CodeType):
             _remember(part)

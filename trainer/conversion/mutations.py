@@ -31,7 +31,7 @@ class Mutations(Expressions):
             return self.augmented(node)
         if isinstance(node, ast.Delete):
             return [made for target in node.targets for made in self.deletion(target, node)]
-        if isinstance(node, (ast.AsyncFunctionDef, ast.ClassDef)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             return [node]
         if isinstance(node, ast.Return) and node.value is not None and not self.is_added(node.value):
             node.value = self.runtime("result", self.visit(node.value), at=node.value)

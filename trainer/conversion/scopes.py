@@ -51,6 +51,11 @@ def declared(statements: Iterable[ast.AST], kind: type[ast.Global] | type[ast.No
     return {name for node in own_nodes(statements) if isinstance(node, kind) for name in node.names}
 
 
+def is_generator(node: ast.FunctionDef) -> bool:
+    """Whether a function yields: its statements must stay in it."""
+    return any(isinstance(part, (ast.Yield, ast.YieldFrom, ast.Await)) for part in own_nodes(node.body))
+
+
 def has_return(statements: Iterable[ast.AST]) -> bool:
     """Whether the function may return from inside the statements."""
     return any(isinstance(node, ast.Return) for node in own_nodes(statements))

@@ -12,7 +12,7 @@ from .expressions import Expressions, name, placed
 from .matching import as_branches
 from .mutations import Mutations
 from .places import PREFIX
-from .scopes import declared, falls_through, has_exit, has_return, names_in, parameters, stored_names
+from .scopes import declared, falls_through, has_exit, has_return, is_generator, names_in, parameters, stored_names
 
 __all__: list[str] = []
 
@@ -90,7 +90,7 @@ class Statements(Mutations):
                     case.guard = self.runtime("decided", self.visit(case.guard), at=case.guard)
                 case.body = self.block(case.body, False)
             return [node]
-        if isinstance(node, ast.FunctionDef):
+        if isinstance(node, ast.FunctionDef) and not is_generator(node):
             node.decorator_list = [self.visit(x) for x in node.decorator_list]
             self.visit(node.args)
             return [Statements(self.helper, self.class_name, node).function(node)]
