@@ -187,6 +187,7 @@ REPLACED: dict[Any, Any] = {
     max: _extreme("max", reduce_max, maximum), min: _extreme("min", reduce_min, minimum), sum: sum_, round: round_,
     any: _quantifier("any", reduce_any, logical_or, True), all: _quantifier("all", reduce_all, logical_and, False),
     np.asarray: asarray, np.array: array, sorted: _refused("sorted", "Use ops.sort(x)."),
+    str: _refused("str", "Return the tensor as one more output, and make the text of it outside of the model."),
 }  # fmt: skip
 
 METHODS: dict[Any, Any] = {Tensor.item: item, Tensor.numpy: numpy, Tensor.__len__: len_}
