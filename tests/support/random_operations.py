@@ -71,6 +71,12 @@ def _axis(r: Random, x: Any) -> dict[str, Any]:
     return {"axis": axis(r, x)}
 
 
+def _count(r: Random, x: Any) -> dict[str, Any]:
+    """How many of the last axis to take: an axis of unknown size has one at least."""
+    size = x.shape[-1] if x.shape else 1
+    return {"k": r.randint(1, min(3, size)) if isinstance(size, int) and size else 1}
+
+
 SMOOTH: dict[str, Callable[[Any], Any]] = {
     "relu": ops.relu, "tanh": ops.tanh, "sigmoid": ops.sigmoid, "exp": lambda x: ops.exp(ops.tanh(x)),
     "log": lambda x: ops.log(ops.abs(x) + 0.5), "sqrt": lambda x: ops.sqrt(ops.square(x) + 0.1), "gelu": ops.gelu,
@@ -133,7 +139,7 @@ operation("compare", lambda x, kind: {"<": x < 0.1, ">=": x >= 1, "==": x == 1}[
 operation("logical_not", ops.logical_not, kinds="b")
 operation("one_hot", ops.one_hot, lambda r, x: {"num_classes": r.randint(1, 5), "axis": r.choice([-1, -1, 0, 1])},
           (1, 2, 3), "i")  # fmt: skip
-operation("top_k", ops.top_k, lambda r, x: {"k": r.randint(1, 3)})
+operation("top_k", ops.top_k, _count)
 operation("shape", lambda x: ops.sum(x) + ops.cast(ops.shape(x)[0], "float32"))
 operation("size", lambda x: x * 0.5 + ops.cast(ops.size(x), "float32") / 64)
 operation("zeros_like", lambda x: x - ops.ones_like(x) + ops.zeros_like(x), kinds="fi")
