@@ -10,7 +10,7 @@ from house_rules import PACKAGE, House
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = [name for name in House.standing_at(ROOT).modules if name != "__main__"]
-GUIDES = sorted(path.name for path in ROOT.glob("*.md"))
+GUIDES = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 

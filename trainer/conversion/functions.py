@@ -77,6 +77,9 @@ def converted(function: Any) -> Any:
         return function if inner is function.__func__ else MethodType(inner, function.__self__)
     if isinstance(function, functools.partial):
         return functools.partial(converted(function.func), *map(_callback, function.args), **function.keywords)
+    call = None if isinstance(function, type) else inspect.getattr_static(type(function), "__call__", None)
+    if isinstance(call, FunctionType) and not is_own_file(call.__code__.co_filename):
+        return MethodType(converted(call), function)
     return function
 
 
@@ -181,14 +184,7 @@ def callee(function: Any) -> Any:
         return function
     if replaced is not None:
         return replaced
-    if isinstance(function, functools.partial):
-        return converted(function)
-    if isinstance(function, type):
-        return function
-    call = inspect.getattr_static(type(function), "__call__", None)
-    if isinstance(call, FunctionType) and not is_own_file(call.__code__.co_filename):
-        return MethodType(converted(call), function)
-    return function
+    return function if isinstance(function, type) else converted(function)
 
 
 def _library(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -71,7 +71,7 @@ def test_every_style(make, tmp_path):
         if session is not None:
             np.testing.assert_allclose(np.asarray(session(x * factor)), expected, rtol=1e-4, atol=1e-5)
         graph = sx.trace(model, sx.TensorSpec(("batch", 3)))
-        np.testing.assert_allclose(run_graph(graph, x * factor), expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(run_graph(graph, x * factor)[0], expected, rtol=1e-4, atol=1e-5)
     model.compile("sgd", "mse")
     assert np.isfinite(model.fit(x, np.zeros((5, 4), np.float32), epochs=1, verbose=0).history["loss"]).all()
 
@@ -101,7 +101,7 @@ def test_gradients_through_branch_and_loop():
         x = np.random.default_rng(seed).normal(size=(size, 3)).astype(np.float32) * 3
         expected = np.asarray(gradient(ops.convert_to_tensor(x)))
         np.testing.assert_allclose(graph.run(x), expected, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(run_graph(graph, x), expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(run_graph(graph, x)[0], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_loss_and_metric_functions_are_converted():
