@@ -38,6 +38,8 @@ class Missing:
         return self.kind(f"{self.text}\n  used at {line}" if line else self.text)
 
     def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):  # Python's own question what the object can do
+            raise AttributeError(name)
         raise self.error()
 
 
