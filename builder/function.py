@@ -47,8 +47,8 @@ class Compiled:
 
 def arrays_of(leaves: list[Any]) -> list[np.ndarray]:
     """The arrays among the leaves of arguments, as onnxruntime reads them."""
-    values = [x.array if isinstance(x, Tensor) else x for x in leaves if isinstance(x, (Tensor, np.ndarray))]
-    return [np.ascontiguousarray(x).reshape(np.shape(x)) for x in values]
+    values = [x.numpy() if isinstance(x, Tensor) else x for x in leaves if isinstance(x, (Tensor, np.ndarray))]
+    return [np.ascontiguousarray(x).reshape(x.shape) for x in values]
 
 
 def signature_of(leaves: list[Any]) -> tuple[Any, ...]:

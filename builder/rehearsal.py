@@ -17,6 +17,8 @@ from ..trainer.data.structure import unpack_x_y_sample_weight
 from ..trainer.loop.outputs import flatten_outputs, match_targets, names_of_outputs
 from ..trainer.losses.labels import check_class_numbers
 from .check_subject import nodes_behind, origin
+from .layer_call import build_layer
+from .signature import call_signature
 
 OUR_ROOMS = ("sardonyx.trainer.loop", "sardonyx.trainer.losses", "sardonyx.builder.matching")
 """Where errors about data are raised; others are left to the batch itself, which may be of a kind that runs only so."""
@@ -56,6 +58,9 @@ def _trace_step(model: Any, x: Any, y: Any, sample_weight: Any, training: bool) 
     targets, weights = tree.map_structure(_placeholder, y), tree.map_structure(_placeholder, sample_weight)
     kept = model._call_losses, model._untracked_loss
     try:
+        if not model.built:  # as a first call does, so that inputs and weights get the names they have then
+            build_layer(model, call_signature(type(model)), (inputs,), {})
+            _ = model.plan
         with Trace() as trace:
             y_pred = model(inputs, training=training)
             model.compute_loss(x=inputs, y=targets, y_pred=y_pred, sample_weight=weights, training=training)
@@ -83,7 +88,7 @@ def _trace_metrics(model: Any, y: Any, y_pred: Any, sample_weight: Any) -> None:
 
 def _placeholder(leaf: Any) -> Any:
     is_array = isinstance(leaf, (np.ndarray, Tensor))
-    return symbolic_input(TensorSpec(leaf.shape, leaf.dtype), "data") if is_array else leaf
+    return symbolic_input(TensorSpec(leaf.shape, leaf.dtype)) if is_array else leaf
 
 
 def _is_about_data(error: Exception) -> bool:

@@ -1,6 +1,7 @@
 """What users of Keras meet first: layers by place, names used twice, steps of one's own, values out of range."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,3 +137,29 @@ def test_one_layer_called_twice_and_equal_names_in_different_models_are_fine():
     assert len(sx.Model(x, shared(shared(x))).layers) == 2
     first, second = (sx.Sequential([layers.Dense(4, name="a")], name=name) for name in ("first", "second"))
     assert len(sx.Model(x, second(first(x))).weights) == 4
+
+
+@pytest.mark.parametrize("first", ["call", "fit", "build", "predict"])
+def test_names_do_not_depend_on_what_builds_a_model(first: str):
+    class Net(sx.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.blocks = [sx.layers.Dense(4, name=f"block_{i}") for i in range(2)]
+
+        def call(self, features: Any) -> Any:
+            for block in self.blocks:
+                features = block(features)
+            return features
+
+    model, x = Net(), np.ones((8, 3), "float32")
+    model.compile("sgd", "mse")
+    actions = {
+        "call": lambda: model(x),
+        "fit": lambda: model.fit(x, np.ones((8, 4)), verbose=0),
+        "build": lambda: model.build((None, 3)),
+        "predict": lambda: model.predict(x, verbose=0),
+    }
+    actions[first]()
+    assert model.input_names == ["features"]
+    assert [v.path for v in model.weights] == [f"block_{i}/{part}" for i in range(2) for part in ("kernel", "bias")]
+    assert str(model.input.shape[0]) == "batch"

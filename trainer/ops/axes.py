@@ -10,7 +10,7 @@ import numpy as np
 from ..core.dims import equal
 from ..core.emitter import Emitter, Value
 from ..core.errors import ShapeError, format_shape
-from ..core.primitive import Primitive
+from ..core.primitive import Primitive, at_user_line
 from ..core.spec import TensorSpec, normalize_axis
 from ..core.tensor import Tensor
 from .broadcast import reshape
@@ -169,9 +169,9 @@ squeeze_primitive = Primitive(
 
 
 def squeeze(x: Any, axis: Axes | None = None) -> Tensor:
-    """Remove axes of size 1, all that are known to be so when `axis` is None (ONNX: Squeeze).
+    """Remove axes of size 1, all of them when `axis` is None (ONNX: Squeeze).
 
-    Raises `ShapeError` for an axis whose size is not 1.
+    Raises `ShapeError` for an axis whose size is not 1, and without `axis` for a size that may be 1 when the model runs.
 
     >>> import sardonyx as sx
     >>> sx.ops.squeeze(sx.ops.zeros((1, 2, 1)), axis=-1).shape
@@ -181,6 +181,14 @@ def squeeze(x: Any, axis: Axes | None = None) -> Tensor:
     shape = tensor.shape
     if axis is None:
         axes = tuple([i for i, size in enumerate(shape) if size == 1])
+        unknown = [i for i, size in enumerate(shape) if equal(size, 1) is None]
+        if unknown:
+            raise at_user_line(
+                ShapeError(
+                    f"squeeze: whether axis {unknown[0]} of {format_shape(shape)} has size 1 is known only when the "
+                    f"model runs, and the rank depends on it; say which to remove: axis={axes or (len(shape) - 1,)}"
+                )
+            )
     else:
         axes = tuple(sorted(axes_of(axis, len(shape), "squeeze")))
     return squeeze_primitive(tensor, axes=axes) if axes else tensor
