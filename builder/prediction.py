@@ -16,6 +16,7 @@ from .inference import InferenceSession
 from .matching import match_inputs
 
 RUNTIMES = ("auto", "onnxruntime", "numpy")
+BATCH_BYTES = 4 * 2**20
 
 
 def prediction_step(model: Any, runtime: str, device: str, providers: list[str] | None) -> Callable[[Any], Any]:
@@ -43,16 +44,59 @@ def prediction_step(model: Any, runtime: str, device: str, providers: list[str] 
                 model._sessions["warned"] = True
                 warnings.warn(f"model '{model.name}' predicts on NumPy: {error}", stacklevel=2)
             return own_step(data)
-        values = [v.array if isinstance(v, Tensor) else v for v in match_inputs(model.plan, x, None)]
+        values: list[Any] = [v.array if isinstance(v, Tensor) else v for v in match_inputs(model.plan, x, None)]
         if any(0 in np.shape(v) for v in values):
             return own_step(data)  # onnxruntime ends the process where a recurrent layer gets an empty batch
         try:
-            return running(values)
+            results = running(values)
         except Exception:
             own_step(data)  # where NumPy refuses the values too, its error names the layer and what it expects
             raise
+        running.accept(x, values)
+        return results
 
     return step
+
+
+def predict_at_once(model: Any, x: Any, batch_size: int | None, device: str, providers: list[str] | None) -> Any:
+    """The prediction for an array like one that was predicted before; None where the long way is to be taken.
+
+    It is for requests of one batch, where the checks and the loop of the long way take longer than the model.
+    """
+    if type(x) is not np.ndarray or not x.shape or not _steps_by_default(model):
+        return None
+    size = largest_batch(x) if batch_size is None else batch_size
+    running = model._sessions.get((device, tuple(providers or ())))
+    if running is None or type(size) is not int or x.shape[0] > size:
+        return None
+    return running.run_accepted(x)
+
+
+def largest_batch(x: Any) -> int:
+    """Samples that onnxruntime predicts at once, unless the user says how many: 256, fewer of large ones, never below 32.
+
+    Fewer calls cost less; the memory for what lies between layers grows with the samples and their size.
+    """
+    return max(32, min(256, BATCH_BYTES * len(x) // max(x.nbytes, 1)))
+
+
+def batch_size_for(model: Any, x: Any, runtime: str, device: str, providers: list[str] | None) -> int | None:
+    """The batch size of a prediction for which the user gave none; None leaves it to the loop."""
+    if runtime == "numpy" or type(x) is not np.ndarray or not x.shape or not _steps_by_default(model):
+        return None
+    return largest_batch(x) if model.built and _can_run(model, device, providers) else None
+
+
+def _can_run(model: Any, device: str, providers: list[str] | None) -> bool:
+    try:
+        inference_session(model, device, providers)
+    except (NotImplementedError, SymbolicValueError):
+        return False
+    return True
+
+
+def _steps_by_default(model: Any) -> bool:
+    return type(model).predict_step is DEFAULT_STEP["predict_step"] and "predict_step" not in vars(model)
 
 
 DEFAULT_STEP: dict[str, Any] = {}
