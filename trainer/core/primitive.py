@@ -190,6 +190,17 @@ def _explain(primitive: Primitive, inputs: Sequence[Any], attributes: Mapping[st
     return outputs if type(inferred) is tuple else outputs[0]
 
 
+def plain_arrays(tensors: Sequence[Any]) -> list[Any] | None:
+    """The arrays of eager tensors while nothing records, so that a gradient may run as a kernel; None otherwise."""
+    if state.tapes or state.traces:
+        return None
+    arrays = [x.array for x in tensors]
+    for array in arrays:
+        if array is None:
+            return None
+    return arrays
+
+
 def unsupported_lowering(name: str) -> Callable[..., Value]:
     """A lowering for what ONNX cannot express; raises `NotImplementedError` with the operation's name."""
 

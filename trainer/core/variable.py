@@ -16,6 +16,8 @@ from .spec import TensorSpec
 from .state import state
 from .tensor import Symbol, Tensor
 
+new_tensor = object.__new__
+
 
 class Home(Protocol):
     """Where an engine keeps a variable's value between its runs, in memory of its own."""
@@ -166,11 +168,24 @@ class Variable(Operators):
         is_shared = getrefcount(self._tensor) > 2 or getrefcount(self._tensor.array) > 2  # pyright: ignore
         is_fit = self.array.flags.owndata and self.array.flags.carray
         array = self.array if is_fit and not is_shared else self.array.copy()
-        self._tensor = Tensor(array)
+        self.renew(array)
+        return array
+
+    def lies_in(self, memory: np.ndarray) -> bool:
+        """Whether the value is a view of this memory and held by nobody else; see `writable` on reference counts."""
+        if self._tensor is None or getrefcount(self._tensor) > 2 or getrefcount(self._tensor.array) > 2:
+            return False
+        return self._tensor.array.base is memory  # pyright: ignore[reportOptionalMemberAccess]
+
+    def renew(self, array: np.ndarray) -> None:
+        """Take an array of the variable's shape and dtype as the value, as it is."""
+        tensor = self._tensor = new_tensor(Tensor)
+        tensor.array = array
+        tensor.symbol = tensor.mask = None
+        tensor.key = 0
         self.version += 1
         if self._home is not None:
             self._home.changed()
-        return array
 
     def settle(self, home: Home | None) -> None:
         """Let an engine keep the value: `home` is asked for it when it is wanted here; None brings it back for good."""

@@ -142,7 +142,7 @@ def _run(x: np.ndarray, *, axes: tuple[int, ...], keepdims: bool) -> np.ndarray:
         rest = x.shape[count:]
         rows = x.reshape(-1, math.prod(rest))
         if rows.shape[0] > 8 and rows.shape[1] > 1:
-            total = _ones(rows.shape[0], x.dtype) @ rows
+            total = ones_row(rows.shape[0], x.dtype) @ rows
             return total.reshape((1,) * count + rest if keepdims else rest)
     return x.sum(axis=axes, keepdims=keepdims, dtype=x.dtype)
 
@@ -150,7 +150,7 @@ def _run(x: np.ndarray, *, axes: tuple[int, ...], keepdims: bool) -> np.ndarray:
 _ones_cache: dict[tuple[int, np.dtype], np.ndarray] = {}
 
 
-def _ones(count: int, dtype: np.dtype) -> np.ndarray:
+def ones_row(count: int, dtype: np.dtype) -> np.ndarray:
     """Row of ones: as a matrix product, the sum over rows is several times faster than numpy's own."""
     if count > 1 << 16:
         return np.ones(count, dtype)

@@ -40,7 +40,7 @@ def _matmul_infer(x: TensorSpec, y: TensorSpec) -> TensorSpec:
     return TensorSpec((*batch, *rows, *columns), x.dtype)
 
 
-def _matmul_lower(emit: Emitter, x: Value, y: Value) -> Value:
+def matmul_lower(emit: Emitter, x: Value, y: Value) -> Value:
     spec = _matmul_infer(x.spec, y.spec)
     if x.dtype.name in ("float16", "float32", "float64", "int32", "int64", "uint32", "uint64"):
         return emit("MatMul", x, y, spec=spec)
@@ -65,13 +65,13 @@ def _as_matrices(g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tenso
     return g, x, y
 
 
-def _matmul_vjp_x(g: Tensor, out: Tensor, x: Tensor, y: Tensor) -> Tensor:
+def matmul_vjp_x(g: Tensor, out: Tensor, x: Tensor, y: Tensor) -> Tensor:
     g, _, matrix = _as_matrices(g, x, y)
     result = matmul_primitive(g, swap_last(matrix))
     return squeeze(result, -2) if len(x.shape) == 1 else result
 
 
-def _matmul_vjp_y(g: Tensor, out: Tensor, x: Tensor, y: Tensor) -> Tensor:
+def matmul_vjp_y(g: Tensor, out: Tensor, x: Tensor, y: Tensor) -> Tensor:
     g, matrix, _ = _as_matrices(g, x, y)
     if len(y.shape) <= 2 and len(matrix.shape) > 2:
         # one matrix shared by the batch: a single product over all rows instead of a product each and a sum
@@ -95,8 +95,8 @@ matmul_primitive = Primitive(
     name="matmul",
     run=_matmul_run,
     infer=_matmul_infer,
-    lower=_matmul_lower,
-    vjp=(_matmul_vjp_x, _matmul_vjp_y),
+    lower=matmul_lower,
+    vjp=(matmul_vjp_x, matmul_vjp_y),
     residuals="inputs",
 )
 

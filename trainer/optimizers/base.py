@@ -15,7 +15,8 @@ from ..core.variable import Variable
 from ..naming import automatic_name
 from ..registry import Registry
 from . import clipping
-from .kernels import Update
+from .flat import SMALL, FlatUpdate
+from .kernels import InPlace, update_in_place
 from .schedules import LearningRateSchedule
 from .schedules import deserialize as deserialize_schedule
 from .schedules import serialize as serialize_schedule
@@ -78,6 +79,7 @@ class Optimizer(Told):
         self._places: dict[Variable, int] = {}
         self._averages: list[Variable] = []
         self._accumulators: list[Variable] = []
+        self._flat: dict[np.dtype, FlatUpdate] = {}
         self._calls = self._track(Variable(0, dtype="int64", trainable=False, name="iteration"))
         self._set_learning_rate(learning_rate)
 
@@ -220,7 +222,10 @@ class Optimizer(Told):
             self._accumulate_then_update(pairs)
         else:
             self._update(pairs)
-        self._calls.assign(ops.add(self._calls, 1))
+        if state.traces or state.tapes:
+            self._calls.assign(ops.add(self._calls, 1))
+        else:
+            self._calls.renew(np.asarray(self._calls.array + 1))
 
     def _accumulate_then_update(self, pairs: list[tuple[Any, Variable]]) -> None:
         """Add gradients up; every so many calls, update by their mean."""
@@ -255,7 +260,8 @@ class Optimizer(Told):
 
     def update_all(self, gradients: list[Any], variables: list[Variable], rate: Any) -> None:
         """Update every variable: in place where there is a kernel and nobody records, else by `update_step`."""
-        kernels: dict[Any, Update | None] = {}
+        kernels: dict[Any, InPlace | None] = {}
+        small: dict[Any, list[tuple[np.ndarray, Variable]]] = {}
         for gradient, variable in zip(gradients, variables, strict=True):
             kind = variable.dtype
             own_rate = rate if rate.dtype == kind else ops.cast(rate, kind)
@@ -268,10 +274,29 @@ class Optimizer(Told):
             array = None if kernel is None else ops.convert_to_tensor(gradient, dtype=kind).array
             if kernel is None or array is None or array.shape != variable.shape:
                 self.update_step(gradient, variable, own_rate)
+            elif array.size <= SMALL:
+                small.setdefault(kind, []).append((array, variable))
             else:
-                kernel(array, variable)
+                update_in_place(kernel, array, variable, self.place(variable))
+        for kind, pairs in small.items():
+            kernel = kernels[kind]
+            if kernel is not None:
+                self._update_small(kernel, pairs)
 
-    def kernel(self, rate: Tensor) -> Update | None:
+    def _update_small(self, kernel: InPlace, pairs: list[tuple[np.ndarray, Variable]]) -> None:
+        """Update variables of one dtype in one go; the memory is made anew when they are not those of the last time."""
+        variables = [v for _, v in pairs]
+        flat = self._flat.get(variables[0].dtype)
+        if flat is None or not flat.fits(variables, len(kernel.state)):
+            if len(set(variables)) < len(variables):  # one variable twice: one update after the other
+                for gradient, variable in pairs:
+                    update_in_place(kernel, gradient, variable, self.place(variable))
+                return
+            states = [[row[self.place(v)] for v in variables] for row in kernel.state]
+            flat = self._flat[variables[0].dtype] = FlatUpdate(variables, states)
+        flat.run([g for g, _ in pairs], kernel)
+
+    def kernel(self, rate: Tensor) -> InPlace | None:
         """`update_step` as an update in place for variables of the rate's dtype; None where there is none."""
         return None
 

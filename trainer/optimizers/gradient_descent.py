@@ -8,7 +8,7 @@ from .. import ops
 from ..core.tensor import Tensor
 from ..core.variable import Variable
 from .base import OPTIMIZERS, Optimizer
-from .kernels import Update, descend, descend_with_momentum, descend_with_nesterov, update_in_place
+from .kernels import InPlace, descend, descend_with_momentum, descend_with_nesterov
 
 
 @OPTIMIZERS.register()
@@ -58,14 +58,12 @@ class SGD(Optimizer):
         velocity.assign(moved)
         variable.assign(variable.read() + (moved * self.momentum - step if self.nesterov else moved))
 
-    def kernel(self, rate: Tensor) -> Update | None:
+    def kernel(self, rate: Tensor) -> InPlace | None:
         """`update_step` in place."""
         if type(self).update_step is not SGD.update_step:
             return None
         number = float(rate)
         if not self.momentum:
-            return lambda gradient, variable: update_in_place(descend, gradient, [variable], number)
+            return InPlace(descend, (), (number,))
         kernel = descend_with_nesterov if self.nesterov else descend_with_momentum
-        return lambda gradient, variable: update_in_place(
-            kernel, gradient, [variable, self.velocities[self.place(variable)]], number, self.momentum
-        )
+        return InPlace(kernel, (self.velocities,), (number, self.momentum))

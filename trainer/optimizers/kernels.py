@@ -5,31 +5,57 @@ Every kernel takes one-dimensional parts: the gradient, the variable, its state,
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from ..core.variable import Variable
 from ..ops.blocks import BLOCK
 
-Update = Callable[[np.ndarray, Variable], None]
-"""Updates a variable and its state from a gradient of its shape and dtype."""
+
+class InPlace(NamedTuple):
+    """How variables are updated in place: `kernel(gradient, variable, *state, work, work, *numbers)` on flat arrays.
+
+    state: one list for each kind of state, in the optimizer's order of variables
+    """
+
+    kernel: Callable[..., None]
+    state: tuple[Sequence[Variable], ...]
+    numbers: tuple[float, ...]
 
 
-def update_in_place(
-    kernel: Callable[..., None], gradient: np.ndarray, variables: Sequence[Variable], *numbers: float
-) -> None:
-    """Run `kernel(gradient, *variables, work, work, *numbers)` over arrays of one shape and dtype."""
+def update_in_place(update: InPlace, gradient: np.ndarray, variable: Variable, place: int) -> None:
+    """Update one variable and its state, which stands at `place`, from a gradient of its shape and dtype."""
+    variables = [variable, *[state[place] for state in update.state]]
     flat = [np.ascontiguousarray(gradient).reshape(-1), *[v.writable().reshape(-1) for v in variables]]
-    size = gradient.size
-    work = np.empty((2, min(size, BLOCK)), gradient.dtype)
-    if size <= BLOCK:
-        kernel(*flat, work[0], work[1], *numbers)
-        return
+    run_in_blocks(update.kernel, flat, update.numbers)
+
+
+def run_in_blocks(kernel: Callable[..., None], flat: Sequence[np.ndarray], numbers: Sequence[float]) -> None:
+    """Run a kernel over flat arrays of one length and dtype, block by block."""
+    size = flat[0].size
+    work = _work(flat[0].dtype)
     for start in range(0, size, BLOCK):
         parts = [a[start : start + BLOCK] for a in flat]
         length = len(parts[0])
         kernel(*parts, work[0, :length], work[1, :length], *numbers)
+
+
+class _Work(threading.local):
+    def __init__(self) -> None:
+        self.arrays: dict[np.dtype, np.ndarray] = {}
+
+
+_kept_work = _Work()
+
+
+def _work(dtype: np.dtype) -> np.ndarray:
+    """Two blocks to work in, the same ones again and again."""
+    if dtype not in _kept_work.arrays:
+        _kept_work.arrays[dtype] = np.empty((2, BLOCK), dtype)
+    return _kept_work.arrays[dtype]
 
 
 def descend(g: np.ndarray, w: np.ndarray, step: np.ndarray, _: np.ndarray, rate: float) -> None:

@@ -10,7 +10,7 @@ from .. import ops
 from ..core.tensor import Tensor
 from ..core.variable import Variable
 from .base import OPTIMIZERS, Optimizer
-from .kernels import Update, adam, update_in_place
+from .kernels import InPlace, adam
 
 
 class MomentOptimizer(Optimizer):
@@ -104,17 +104,22 @@ class Adam(MomentOptimizer):
         t = self._step_number(rate.dtype)
         return rate * ops.sqrt(1.0 - ops.power(self.beta_2, t)) / (1.0 - ops.power(self.beta_1, t))
 
-    def kernel(self, rate: Tensor) -> Update | None:
+    def kernel(self, rate: Tensor) -> InPlace | None:
         """`update_step` in place."""
         if self.amsgrad or type(self).update_step is not Adam.update_step:
             return None
-        numbers = float(self._corrected_rate(rate)), 1.0 - self.beta_1, 1.0 - self.beta_2, float(self.epsilon)
+        numbers = self._corrected_number(rate), 1.0 - self.beta_1, 1.0 - self.beta_2, float(self.epsilon)
+        return InPlace(adam, (self.momentums, self.velocities), numbers)
 
-        def update(gradient: np.ndarray, variable: Variable) -> None:
-            place = self.place(variable)
-            update_in_place(adam, gradient, [variable, self.momentums[place], self.velocities[place]], *numbers)
-
-        return update
+    def _corrected_number(self, rate: Tensor) -> float:
+        """`_corrected_rate` as a number, the same to the last bit: operations cost more than their arithmetic here."""
+        array = rate.array
+        if array is None or self.gradient_accumulation_steps or array.dtype.char not in "fd":
+            return float(self._corrected_rate(rate))
+        kind = array.dtype.type
+        t = np.add(kind(self._calls.array), kind(1.0))
+        first, second = np.power(kind(self.beta_1), t), np.power(kind(self.beta_2), t)
+        return float(array * np.sqrt(kind(1.0) - second) / (kind(1.0) - first))
 
 
 @OPTIMIZERS.register()

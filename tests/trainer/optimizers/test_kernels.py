@@ -88,3 +88,42 @@ def test_updates_are_in_place_when_nobody_holds_the_array():
         addresses.append(variable.array.ctypes.data)
     assert len(set(addresses)) == 1
     assert variable.numpy()[0] > 0.25
+
+
+def test_values_given_out_of_shared_memory_stay_what_they_were():
+    optimizer, variables = optimizers.Adam(0.1), [sx.Variable([1.0, 2.0]), sx.Variable([[3.0], [4.0]])]
+    ones = [np.ones(v.shape, "float32") for v in variables]
+    optimizer.apply(ones, variables)
+    held = [variables[0].value, variables[0].array[1:], variables[1].array, optimizer.variables[2].value.numpy()[:1]]
+    before = [np.array(x) for x in held]
+    optimizer.apply(ones, variables)
+    for kept, copy in zip(held, before, strict=True):
+        np.testing.assert_array_equal(np.asarray(kept), copy)
+    assert not np.array_equal(variables[0].numpy(), before[0])
+
+
+def test_a_value_assigned_between_updates_of_shared_memory_counts():
+    optimizer, variables = optimizers.SGD(1.0), [sx.Variable([1.0, 2.0]), sx.Variable(3.0)]
+    gradients = [np.ones(2, "float32"), np.float32(1.0)]
+    optimizer.apply(gradients, variables)
+    given = sx.ops.convert_to_tensor([10.0, 20.0])
+    variables[0].assign(given)
+    optimizer.apply(gradients, variables)
+    assert (variables[0].numpy().tolist(), float(variables[1]), given.tolist()) == ([9.0, 19.0], 1.0, [10.0, 20.0])
+    optimizer.apply(gradients[:1], variables[:1])
+    assert (variables[0].numpy().tolist(), float(variables[1])) == ([8.0, 18.0], 1.0)
+
+
+def test_a_variable_given_twice_is_updated_twice():
+    variable = sx.Variable([1.0])
+    optimizers.SGD(1.0).apply([[1.0], [2.0]], [variable, variable])
+    assert variable.numpy().tolist() == [-2.0]
+
+
+def test_small_updates_are_in_place_when_nobody_holds_the_memory():
+    optimizer, variables = optimizers.Adam(0.1), [sx.Variable([1.0, 2.0]), sx.Variable([3.0])]
+    ones = [np.ones(v.shape, "float32") for v in variables]
+    optimizer.apply(ones, variables)
+    before = [v.array.ctypes.data for v in variables]
+    optimizer.apply(ones, variables)
+    assert [v.array.ctypes.data for v in variables] == before
