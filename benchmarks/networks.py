@@ -1,4 +1,4 @@
-"""The networks of the benchmark, each written for sardonyx and for PyTorch."""
+"""The networks of the benchmark, each written once for sardonyx and Keras, and for PyTorch."""
 
 from __future__ import annotations
 
@@ -11,15 +11,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-import sardonyx as sx
-
-L = sx.layers
-
 
 class Case(NamedTuple):
-    """One network in both libraries, its data, and how it is trained."""
+    """One network, written for `k` (sardonyx or Keras) and for PyTorch, its data, and how it is trained."""
 
-    ours: Callable[[], Any]
+    ours: Callable[[Any], Any]
     theirs: Callable[[], nn.Module]
     shape: tuple[int, ...]
     classes: int
@@ -31,12 +27,12 @@ class Case(NamedTuple):
 # -- dense ---------------------------------------------------------------------------------------------------------
 
 
-def dense(*widths: int) -> tuple[Callable[[], Any], Callable[[], nn.Module]]:
+def dense(*widths: int) -> tuple[Callable[[Any], Any], Callable[[], nn.Module]]:
     """A network of dense layers, relu between them."""
 
-    def ours() -> Any:
-        hidden = [L.Dense(width, activation="relu") for width in widths[1:-1]]
-        return sx.Sequential([sx.Input((widths[0],)), *hidden, L.Dense(widths[-1])])
+    def ours(k: Any) -> Any:
+        hidden = [k.layers.Dense(width, activation="relu") for width in widths[1:-1]]
+        return k.Sequential([k.Input((widths[0],)), *hidden, k.layers.Dense(widths[-1])])
 
     def theirs() -> nn.Module:
         parts = [part for a, b in pairwise(widths) for part in (nn.Linear(a, b), nn.ReLU())]
@@ -55,11 +51,11 @@ class ChannelsLastFlatten(nn.Module):
         return x.permute(0, 2, 3, 1).flatten(1)
 
 
-def our_images() -> Any:
+def our_images(k: Any) -> Any:
     """conv32-conv64-pool-dense128 on images of 28 x 28."""
-    convolutions = [L.Conv2D(filters, 3, activation="relu") for filters in (32, 64)]
-    head = [L.MaxPooling2D(2), L.Flatten(), L.Dense(128, activation="relu"), L.Dense(10)]
-    return sx.Sequential([sx.Input((28, 28, 1)), *convolutions, *head])
+    convolutions = [k.layers.Conv2D(filters, 3, activation="relu") for filters in (32, 64)]
+    head = [k.layers.MaxPooling2D(2), k.layers.Flatten(), k.layers.Dense(128, activation="relu"), k.layers.Dense(10)]
+    return k.Sequential([k.Input((28, 28, 1)), *convolutions, *head])
 
 
 def their_images() -> nn.Module:
@@ -68,17 +64,21 @@ def their_images() -> nn.Module:
     return nn.Sequential(*convolutions, ChannelsLastFlatten(), nn.Linear(9216, 128), nn.ReLU(), nn.Linear(128, 10))
 
 
-def our_resnet() -> Any:
+def our_resnet(k: Any) -> Any:
     """Four residual blocks of width 32 on images of 32 x 32."""
-    inputs = sx.Input((32, 32, 3))
-    x = L.ReLU()(
-        L.BatchNormalization(momentum=0.9, epsilon=1e-5)(L.Conv2D(32, 3, padding="same", use_bias=False)(inputs))
+    inputs = k.Input((32, 32, 3))
+    x = k.layers.ReLU()(
+        k.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(
+            k.layers.Conv2D(32, 3, padding="same", use_bias=False)(inputs)
+        )
     )
     for _ in range(4):
-        y = L.BatchNormalization(momentum=0.9, epsilon=1e-5)(L.Conv2D(32, 3, padding="same", use_bias=False)(x))
-        y = L.Conv2D(32, 3, padding="same", use_bias=False)(L.ReLU()(y))
-        x = L.ReLU()(L.Add()([x, L.BatchNormalization(momentum=0.9, epsilon=1e-5)(y)]))
-    return sx.Model(inputs, L.Dense(10)(L.GlobalAveragePooling2D()(x)))
+        y = k.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(
+            k.layers.Conv2D(32, 3, padding="same", use_bias=False)(x)
+        )
+        y = k.layers.Conv2D(32, 3, padding="same", use_bias=False)(k.layers.ReLU()(y))
+        x = k.layers.ReLU()(k.layers.Add()([x, k.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(y)]))
+    return k.Model(inputs, k.layers.Dense(10)(k.layers.GlobalAveragePooling2D()(x)))
 
 
 class Residual(nn.Module):
@@ -112,17 +112,23 @@ def their_resnet() -> nn.Module:
 MOBILE = ((32, 1), (64, 2), (64, 1), (128, 2), (128, 1))
 
 
-def our_mobile() -> Any:
+def our_mobile(k: Any) -> Any:
     """A stack of depthwise and pointwise convolutions on images of 32 x 32."""
-    x = inputs = sx.Input((32, 32, 3))
-    x = L.ReLU()(L.BatchNormalization(momentum=0.9, epsilon=1e-5)(L.Conv2D(32, 3, padding="same", use_bias=False)(x)))
+    x = inputs = k.Input((32, 32, 3))
+    x = k.layers.ReLU()(
+        k.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(
+            k.layers.Conv2D(32, 3, padding="same", use_bias=False)(x)
+        )
+    )
     for width, stride in MOBILE:
         if stride == 2:
-            x = L.ZeroPadding2D(1)(x)
-        x = L.DepthwiseConv2D(3, stride, padding="same" if stride == 1 else "valid", use_bias=False)(x)
-        x = L.ReLU()(L.BatchNormalization(momentum=0.9, epsilon=1e-5)(x))
-        x = L.ReLU()(L.BatchNormalization(momentum=0.9, epsilon=1e-5)(L.Conv2D(width, 1, use_bias=False)(x)))
-    return sx.Model(inputs, L.Dense(10)(L.GlobalAveragePooling2D()(x)))
+            x = k.layers.ZeroPadding2D(1)(x)
+        x = k.layers.DepthwiseConv2D(3, stride, padding="same" if stride == 1 else "valid", use_bias=False)(x)
+        x = k.layers.ReLU()(k.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x))
+        x = k.layers.ReLU()(
+            k.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(k.layers.Conv2D(width, 1, use_bias=False)(x))
+        )
+    return k.Model(inputs, k.layers.Dense(10)(k.layers.GlobalAveragePooling2D()(x)))
 
 
 def their_mobile() -> nn.Module:
@@ -139,15 +145,17 @@ def their_mobile() -> nn.Module:
 # -- sequences -----------------------------------------------------------------------------------------------------
 
 
-def our_transformer() -> Any:
+def our_transformer(k: Any) -> Any:
     """One block of width 128 with 4 heads on 64 tokens, pre-norm."""
-    tokens = sx.Input((64,), dtype="int32")
-    x = L.Embedding(1000, 128)(tokens)
-    h = L.LayerNormalization(epsilon=1e-5)(x)
-    x = x + L.MultiHeadAttention(4, 32)(h, h)
-    h = L.Dense(512, activation=lambda v: sx.ops.gelu(v, approximate=False))(L.LayerNormalization(epsilon=1e-5)(x))
-    x = x + L.Dense(128)(h)
-    return sx.Model(tokens, L.Dense(10)(L.GlobalAveragePooling1D()(x)))
+    tokens = k.Input((64,), dtype="int32")
+    x = k.layers.Embedding(1000, 128)(tokens)
+    h = k.layers.LayerNormalization(epsilon=1e-5)(x)
+    x = x + k.layers.MultiHeadAttention(4, 32)(h, h)
+    h = k.layers.Dense(512, activation=lambda v: k.ops.gelu(v, approximate=False))(
+        k.layers.LayerNormalization(epsilon=1e-5)(x)
+    )
+    x = x + k.layers.Dense(128)(h)
+    return k.Model(tokens, k.layers.Dense(10)(k.layers.GlobalAveragePooling1D()(x)))
 
 
 class Block(nn.Module):
@@ -171,12 +179,12 @@ class Block(nn.Module):
         return self.head(x.mean(1))
 
 
-def recurrent(kind: str) -> tuple[Callable[[], Any], Callable[[], nn.Module]]:
+def recurrent(kind: str) -> tuple[Callable[[Any], Any], Callable[[], nn.Module]]:
     """One recurrent layer of 64 units over 50 steps of 32 numbers."""
 
-    def ours() -> Any:
-        layer = L.LSTM(64) if kind == "lstm" else L.GRU(64)
-        return sx.Sequential([sx.Input((50, 32)), layer, L.Dense(10)])
+    def ours(k: Any) -> Any:
+        layer = k.layers.LSTM(64) if kind == "lstm" else k.layers.GRU(64)
+        return k.Sequential([k.Input((50, 32)), layer, k.layers.Dense(10)])
 
     class Theirs(nn.Module):
         def __init__(self) -> None:

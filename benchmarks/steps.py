@@ -1,13 +1,15 @@
 """Times of a training step in `fit` beside PyTorch's eager mode, on NumPy and compiled; losses are compared first.
 
-Run with `python benchmarks/steps.py [--threads 1] [network ...]`; see the README beside this file.
+Run with `python benchmarks/steps.py [network ...] [--threads 1] [--peers keras torch.compile]`; see the README here.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,7 @@ REPEATS = 7
 
 def our_model(case: Case, theirs: nn.Module, jit_compile: bool) -> Any:
     """Our network with PyTorch's weights, compiled with Adam."""
-    model = case.ours()
+    model = case.ours(sx)
     copy_weights(model, theirs)
     loss = sx.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(sx.optimizers.Adam(1e-3, epsilon=1e-7), loss, jit_compile=jit_compile)
@@ -64,7 +66,7 @@ def check_losses(case: Case, x: np.ndarray, y: np.ndarray) -> float:
     return worst
 
 
-def epochs_of(case: Case, x: np.ndarray, y: np.ndarray) -> dict[str, Callable[[], Any]]:
+def epochs_of(case: Case, x: np.ndarray, y: np.ndarray, peers: Sequence[str]) -> dict[str, Callable[[], Any]]:
     """One epoch in each engine: shuffled batches, logs after each."""
     theirs = case.theirs()
     runs: dict[str, Callable[[], Any]] = {}
@@ -78,12 +80,36 @@ def epochs_of(case: Case, x: np.ndarray, y: np.ndarray) -> dict[str, Callable[[]
         for rows in torch.randperm(len(labels)).split(case.batch):
             step(samples[rows], labels[rows])
 
-    return {**runs, "torch": epoch}
+    return {**runs, "torch": epoch, **{peer: PEERS[peer](case, x, y) for peer in peers}}
 
 
-def measure(case: Case, x: np.ndarray, y: np.ndarray) -> dict[str, tuple[float, float]]:
+def compiled_torch(case: Case, x: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
+    """PyTorch's network under `torch.compile`."""
+    step = their_step(torch.compile(case.theirs()))  # pyright: ignore[reportArgumentType]
+    samples, labels = their_data(x), torch.tensor(y)
+
+    def epoch() -> None:
+        for rows in torch.randperm(len(labels)).split(case.batch):
+            step(samples[rows], labels[rows])
+
+    return epoch
+
+
+def keras_on_jax(case: Case, x: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
+    """The same program with Keras in the place of sardonyx."""
+    os.environ["KERAS_BACKEND"] = "jax"
+    keras = importlib.import_module("keras")
+    model = case.ours(keras)
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return lambda: model.fit(x, y, batch_size=case.batch, verbose=0)
+
+
+PEERS = {"torch.compile": compiled_torch, "keras": keras_on_jax}
+
+
+def measure(case: Case, x: np.ndarray, y: np.ndarray, peers: Sequence[str] = ()) -> dict[str, tuple[float, float]]:
     """Milliseconds of wall and of processor time a step: the best epoch of several, taken in turns."""
-    runs = epochs_of(case, x, y)
+    runs = epochs_of(case, x, y, peers)
     best = {name: (float("inf"), float("inf")) for name in runs}
     for _ in range(REPEATS + 1):
         for name, epoch in runs.items():
@@ -99,19 +125,23 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("networks", nargs="*", default=list(CASES))
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--peers", nargs="*", default=[], choices=list(PEERS))
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     sx.config.set_blas_threads(given.threads)
-    print(f"{'':12}{'wall, ms':>30}{'processor, ms':>30}{'ratio, processor':>22}{'losses':>9}")
-    print(f"{'network':12}" + f"{'numpy':>10}{'compiled':>10}{'torch':>10}" * 2 + f"{'numpy':>12}{'compiled':>10}")
+    runs = [*ENGINES, "torch", *given.peers]
+    print(
+        f"{'':12}{'wall, ms':>{12 * len(runs)}}{'processor, ms':>{12 * len(runs)}}{'ratio, processor':>22}{'losses':>9}"
+    )
+    print(f"{'network':12}" + "".join(f"{k[:11]:>12}" for k in runs) * 2 + f"{'numpy':>12}{'compiled':>10}")
     with threadpool_limits(given.threads):
         for name in given.networks:
             case = CASES[name]
             x, y = data(case)
             difference = check_losses(case, x, y)
-            best = measure(case, x, y)
-            wall = "".join(f"{best[k][0]:10.3f}" for k in best)
-            used = "".join(f"{best[k][1]:10.3f}" for k in best)
+            best = measure(case, x, y, given.peers)
+            wall = "".join(f"{best[k][0]:12.3f}" for k in runs)
+            used = "".join(f"{best[k][1]:12.3f}" for k in runs)
             ratios = [best[k][1] / best["torch"][1] for k in ENGINES]
             print(f"{name:12}{wall}{used}{ratios[0]:12.2f}{ratios[1]:10.2f}{difference:9.0e}", flush=True)
 
