@@ -15,7 +15,7 @@ from ..trainer.loop.compiled import CompiledLoss, CompiledMetrics, names_of_outp
 from ..trainer.metrics import Mean, Metric
 from ..trainer.ops import convert_to_tensor, shape
 from .inference import model_graph
-from .prediction import DEFAULT_STEP, prediction_step
+from .prediction import DEFAULT_STEP, batch_size_for, predict_at_once, prediction_step
 from .rehearsal import rehearse
 from .step_runner import Steps
 from .tracking import owned, settled
@@ -106,7 +106,9 @@ class ModelTraining:
     def _metrics_held(self) -> list[Any]:
         """Metrics in attributes, without those passed to `compile`."""
         given = [] if self._compiled_metrics is None else tree.flatten(self._compiled_metrics.given)
-        return [m for m in owned(self, Metric) if all(m is not other for other in given)]
+        settled: Any = self._settled  # type: ignore[attr-defined]
+        held = owned(self, Metric) if settled is None else settled.metrics_held(Metric)
+        return [m for m in held if all(m is not other for other in given)]
 
     def _loss_is_custom(self) -> bool:
         return type(self).train_step is not ModelTraining.train_step and self._compiled_loss is None
@@ -297,10 +299,17 @@ class ModelTraining:
     ) -> Any:
         """Outputs for all samples, as NumPy arrays in the structure of the model's output.
 
+        batch_size: samples at a time; by default 32, and on onnxruntime up to 256 unless samples are large
         runtime: "onnxruntime" (the default where the model can be exported), or "numpy"
         device: "auto", "cpu" or "cuda"; a GPU that is asked for and missing is an error
         """
+        if verbose == 0 and steps is None and callbacks is None and runtime in ("auto", "onnxruntime"):
+            outputs = predict_at_once(self, x, batch_size, device, providers)
+            if outputs is not None:
+                return outputs
         step = prediction_step(self, runtime, device, providers)
+        if batch_size is None and callbacks is None:
+            batch_size = batch_size_for(self, x, runtime, device, providers)
         return training.predict(self, x, batch_size, verbose, steps, callbacks, step)
 
     def graph(self, training: bool = False) -> Graph:

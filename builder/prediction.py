@@ -27,8 +27,7 @@ def prediction_step(model: Any, runtime: str, device: str, providers: list[str] 
     if runtime not in RUNTIMES:
         raise ValueError(f"predict: runtime must be one of {', '.join(map(repr, RUNTIMES))}; got {runtime!r}")
     own_step = model.predict_step
-    is_default = getattr(type(own_step.__self__), "predict_step", None) is DEFAULT_STEP.get("predict_step")
-    if runtime == "numpy" or not is_default:
+    if runtime == "numpy" or not _steps_by_default(model):
         return own_step
 
     def step(data: Any) -> Any:
@@ -73,7 +72,7 @@ def predict_at_once(model: Any, x: Any, batch_size: int | None, device: str, pro
 
 
 def largest_batch(x: Any) -> int:
-    """Samples that onnxruntime predicts at once, unless the user says how many: 256, fewer of large ones, never below 32.
+    """Samples that onnxruntime predicts at once where the user does not say: 256, fewer of large ones, 32 at least.
 
     Fewer calls cost less; the memory for what lies between layers grows with the samples and their size.
     """

@@ -73,7 +73,8 @@ class _Reader:
         functions = own_functions(type(layer))
         if not functions:
             for attribute, value in vars(layer).items():
-                if type(value) in PLAIN and attribute[0] != "_" and attribute not in NOT_SETTINGS:
+                is_setting = type(value) in PLAIN or isinstance(value, FunctionType) or hasattr(value, "walk_layers")
+                if is_setting and attribute[0] != "_" and attribute not in NOT_SETTINGS:
                     self.found[f"{name}.{attribute}"] = value
             return
         self.attributes(layer, f"{name}.", functions)
