@@ -201,8 +201,8 @@ def own_step(model: Any, _: Path) -> Any:
 
 
 ABILITIES: list[Callable[[Any, Path], Any]] = [
-    summary, plot, structure, cut, extend, config, to_json, to_json_without_classes, clone, deep_copy, save, train, freeze, export, check,
-    own_step,
+    summary, plot, structure, cut, extend, config, to_json, to_json_without_classes, clone, deep_copy, save, train,
+    freeze, export, check, own_step,
 ]  # fmt: skip
 _expected: dict[str, Any] = {}
 

@@ -1,4 +1,4 @@
-"""The training step as files: run by onnxruntime alone, in Python and in Node.js, with the numbers of the NumPy core."""
+"""The training step as files: run by onnxruntime alone, in Python and in Node.js, equal to the NumPy core."""
 
 from __future__ import annotations
 

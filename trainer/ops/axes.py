@@ -171,7 +171,7 @@ squeeze_primitive = Primitive(
 def squeeze(x: Any, axis: Axes | None = None) -> Tensor:
     """Remove axes of size 1, all of them when `axis` is None (ONNX: Squeeze).
 
-    Raises `ShapeError` for an axis whose size is not 1, and without `axis` for a size that may be 1 when the model runs.
+    Raises `ShapeError` for an axis whose size is not 1, and without `axis` for one that may be 1 at run time.
 
     >>> import sardonyx as sx
     >>> sx.ops.squeeze(sx.ops.zeros((1, 2, 1)), axis=-1).shape
