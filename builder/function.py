@@ -13,15 +13,12 @@ from ..exporters.engine import Engine
 from ..exporters.resident import release
 from ..trainer.conversion import in_trace
 from ..trainer.core import tree
-from ..trainer.core.errors import SymbolicValueError
 from ..trainer.core.spec import TensorSpec
 from ..trainer.core.state import state
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import trace
 from ..trainer.core.variable import Variable
 from ..trainer.threads import engine_threads
-
-NOT_COMPILABLE = (NotImplementedError, SymbolicValueError)
 
 
 class Compiled:
@@ -99,16 +96,17 @@ class Function:
         self.calls += 1
         if self.calls == 1:
             return self.python_function(*args, **kwargs)  # makes the weights and the optimizer's state
-        compiled = self._compiled(leaves, args, kwargs)
+        key = (len(args), tuple(sorted(kwargs)), signature_of(leaves))
+        if key not in self.traces:
+            self.traces[key], error = try_compile(self.python_function, args, kwargs, self.device)
+            if error is not None:
+                result = self.python_function(*args, **kwargs)  # raises what is the function's own
+                warn_not_compiled(f"function '{getattr(self.python_function, '__name__', 'call')}'", error)
+                return result
+        compiled = self.traces[key]
         if compiled is None:
             return self.python_function(*args, **kwargs)
         return tree.map_structure(lambda x: None if x is None else Tensor(x), compiled(arrays_of(leaves)))
-
-    def _compiled(self, leaves: list[Any], args: Any, kwargs: dict[str, Any]) -> Compiled | None:
-        key = (len(args), tuple(sorted(kwargs)), signature_of(leaves))
-        if key not in self.traces:
-            self.traces[key] = compiled_or_none(self.python_function, args, kwargs, self.device)
-        return self.traces[key]
 
     def release(self) -> None:
         """Bring the values of all variables back to Python, as it happens by itself when one is looked at."""
@@ -117,16 +115,25 @@ class Function:
                 compiled.release()
 
 
-def compiled_or_none(
-    python_function: Callable[..., Any], args: Any, kwargs: dict[str, Any], device: str, what: str | None = None
-) -> Compiled | None:
-    """The function compiled; None, and one warning that says why, where it cannot be."""
+def try_compile(
+    python_function: Callable[..., Any], args: Any, kwargs: dict[str, Any], device: str
+) -> tuple[Compiled | None, Exception | None]:
+    """The function compiled, or why it cannot be.
+
+    Whatever the reason, Python may be able to run it: what cannot be traced, what ONNX has no operator for, what
+    onnxruntime refuses.
+    """
     try:
-        return Compiled(python_function, args, kwargs, device)
-    except NOT_COMPILABLE as error:
-        name = what or f"function '{getattr(python_function, '__name__', 'call')}'"
-        warnings.warn(f"{name} runs on NumPy, not compiled: {error}", stacklevel=3)
-        return None
+        return Compiled(python_function, args, kwargs, device), None
+    except Exception as error:  # see above
+        if device == "cuda" and isinstance(error, RuntimeError):
+            raise  # a GPU that is asked for is a demand
+        return None, error
+
+
+def warn_not_compiled(what: str, error: Exception) -> None:
+    """Say once why something runs on NumPy."""
+    warnings.warn(f"{what} runs on NumPy, not compiled: {error}", stacklevel=3)
 
 
 def function(python_function: Callable[..., Any] | None = None, *, device: str = "cpu") -> Any:

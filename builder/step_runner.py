@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..trainer.core import tree
-from .function import Compiled, arrays_of, compiled_or_none, settle_variables, signature_of
+from .function import Compiled, arrays_of, settle_variables, signature_of, try_compile, warn_not_compiled
 
 LEAST_SECONDS = 3.0
 """With "auto", training that NumPy would finish sooner is not compiled: making and measuring a session takes time."""
@@ -31,6 +31,7 @@ class Steps:
         self.choice: bool | None = None if mode == "auto" else bool(mode)
         self.timings: dict[bool, list[float]] = {False: [], True: []}
         self.steps_left = 0
+        self.error: Exception | None = None
 
     def begin_epoch(self) -> Callable[[Any], Any]:
         """The step to run; traces are forgotten when layers, optimizer or losses are not as they were."""
@@ -55,15 +56,20 @@ class Steps:
         if key not in self.traces and (count == 1 or (self.traces and count <= SEEN_OFTEN)):
             return python_step(data)  # makes weights and the optimizer's state
         compiled = self._compiled(python_step, data, key) if self.choice else None
-        return python_step(data) if compiled is None else compiled(arrays_of(leaves))
+        return self._plain(python_step, data) if compiled is None else compiled(arrays_of(leaves))
 
     def _compiled(self, python_step: Callable[[Any], Any], data: Any, key: Any) -> Compiled | None:
         if key not in self.traces:
-            what = f"model '{self.model.name}': {self.name}"
-            self.traces[key] = compiled_or_none(python_step, (data,), {}, self.device, what)
-            if self.traces[key] is None:
-                self.choice = False
+            self.traces[key], self.error = try_compile(python_step, (data,), {}, self.device)
         return self.traces[key]
+
+    def _plain(self, python_step: Callable[[Any], Any], data: Any) -> Any:
+        """A step on NumPy; where it works and compiling did not, that is said once, and NumPy trains on."""
+        result = python_step(data)
+        if self.error is not None:
+            warn_not_compiled(f"model '{self.model.name}': {self.name}", self.error)
+            self.error, self.choice = None, False
+        return result
 
     def _measure(self, python_step: Callable[[Any], Any], data: Any, leaves: list[Any], key: Any) -> Any:
         """Steps while it is open which engine is faster: the first ones on NumPy, the next ones compiled."""
@@ -75,7 +81,7 @@ class Steps:
             return python_step(data)
         trace = self._compiled(python_step, data, key)
         if trace is None:
-            return python_step(data)
+            return self._plain(python_step, data)
         result = self._timed(compiled, lambda: trace(arrays_of(leaves)))
         if len(compiled) > MEASURED:
             self.choice = min(compiled[1:]) < fastest

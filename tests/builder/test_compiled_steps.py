@@ -12,6 +12,7 @@ import pytest
 import sardonyx as sx
 from sardonyx import layers as L
 from sardonyx.builder import step_runner
+from sardonyx.exporters import engine
 
 random = np.random.default_rng(0)
 COUNT = 20
@@ -226,6 +227,17 @@ def test_what_cannot_be_compiled_trains_on_numpy_after_one_warning():
         found = trained(make, x, True)
     assert len([w for w in told if "train_step" in str(w.message)]) == 1
     assert_alike(found[:3], trained(make, x, False)[:3])
+
+
+def test_whatever_onnxruntime_refuses_trains_on_numpy(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("Could not find an implementation for Conv(11)")
+
+    make, x = NETWORKS["dense"]
+    monkeypatch.setattr(engine, "session", refuse)
+    with pytest.warns(UserWarning, match="train_step runs on NumPy, not compiled: Could not find an implementation"):
+        found = trained(make, x, True)
+    assert_alike(found, trained(make, x, False))
 
 
 def test_auto_measures_when_it_is_worth_it(monkeypatch: pytest.MonkeyPatch):
