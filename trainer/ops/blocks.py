@@ -7,13 +7,15 @@ from functools import lru_cache
 
 import numpy as np
 
+from .memory import empty
+
 BLOCK = 32768
 
 
 def in_blocks(kernel: Callable[..., None], *arrays: np.ndarray) -> np.ndarray:
     """Run an elementwise `kernel(out, *arrays)` over arrays of one shape and dtype, in blocks where they are large."""
     first = arrays[0]
-    out = np.empty(first.shape, first.dtype)
+    out = empty(first.shape, first.dtype)
     if not first.ndim:
         # of arrays without axes NumPy makes scalars, which no kernel can write into
         kernel(out.reshape(1), *[a.reshape(1) for a in arrays])

@@ -13,8 +13,9 @@ from math import gcd, prod
 import numpy as np
 
 from .depthwise_kernels import correlate_depthwise, correlate_depthwise_kernel
+from .memory import empty
 from .windows import frame_slices
-from .winograd import correlate_3x3, correlate_3x3_kernel, suits_winograd
+from .winograd import correlate_3x3, correlate_3x3_gradients, correlate_3x3_kernel, suits_winograd
 
 Sizes = tuple[int, ...]
 BLOCK_BYTES = 1 << 19
@@ -37,7 +38,7 @@ def correlate(
         return correlate_depthwise(x, kernel[..., 0, :], filters // groups, strides, dilation, lows, sizes)
     if groups == 1 and suits_winograd(taps, strides, dilation, depth, filters, sizes, x.dtype):
         return correlate_3x3(x, kernel, lows, sizes)
-    out = np.empty((x.shape[0], *sizes, filters), x.dtype)
+    out = empty((x.shape[0], *sizes, filters), x.dtype)
     if not out.size:
         return out
     rows = out.reshape(-1, filters)
@@ -95,7 +96,7 @@ def patch_blocks(
     images, slabs = block_shape(x.shape[0], sizes, columns, x.itemsize)
     lengths = tuple((n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(sizes, strides, taps, dilation, strict=True))
     by_tap = depth <= FEW_CHANNELS
-    buffer = np.empty(images * slabs * prod(sizes[1:]) * columns, x.dtype)
+    buffer = empty((images * slabs * prod(sizes[1:]) * columns,), x.dtype)
     inner = prod(sizes[1:])
     framed = FrameBuffer(x, lows, lengths, images)
     for first in range(0, x.shape[0], images):
@@ -205,6 +206,18 @@ def correlate_input(
         target = (slice(None), *[slice(p[0], None, s) for p, s in zip(phase, strides, strict=True)])
         out[target] = _correlate_turned(dy, part, step, low, count, groups, kernel.shape[-2])
     return out
+
+
+def correlate_gradients(
+    x: np.ndarray, dy: np.ndarray, kernel: np.ndarray, strides: Sizes, dilation: Sizes, lows: Sizes, groups: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both adjoints of `correlate`, to its image and to its kernel."""
+    taps, (depth, filters) = kernel.shape[:-2], kernel.shape[-2:]
+    dy = np.ascontiguousarray(dy)
+    if groups == 1 and suits_winograd(taps, strides, dilation, depth, filters, dy.shape[1:-1], x.dtype):
+        return correlate_3x3_gradients(x, dy, kernel, lows)
+    dx = correlate_input(dy, kernel, strides, dilation, lows, x.shape[1:-1], groups)
+    return dx, correlate_kernel(x, dy, taps, strides, dilation, lows, groups)
 
 
 def _phases(taps: int, stride: int, dilation: int, low: int, size: int) -> list[tuple[int, slice, int, int, int]]:

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from ..core.dims import Shape, equal
+from ..core.emitter import Emitter, Value
 from ..core.errors import DtypeError, ShapeError, format_shape
 from ..core.primitive import Primitive
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
+from .arithmetic import add
 from .broadcast import sum_axes
-from .convolution_kernels import correlate, correlate_input, correlate_kernel
+from .convolution_kernels import correlate, correlate_gradients, correlate_input, correlate_kernel
 from .convolution_lowering import lower_convolution, lower_input_gradient, lower_kernel_gradient
 from .precision import in_single
 from .windows import (
@@ -112,6 +114,9 @@ def _convolution_vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any, **a
     g, (x, kernel) = gradients[0], inputs[:2]
     found: list[Tensor | None] = [None] * len(inputs)
     last = attributes["channels_last"]
+    if needed[0] and needed[1]:
+        found[:2] = convolution_gradients(x, g, kernel, **attributes)
+        needed = (False, False, *needed[2:])
     if needed[0]:
         found[0] = convolution_input_gradient(g, kernel, sizes=spatial(x.shape, last), **attributes)
     if needed[1]:
@@ -240,3 +245,64 @@ convolution_kernel_gradient = Primitive(
     ),
     residuals="inputs",
 )
+
+
+@in_single
+def _gradients_run(
+    x: np.ndarray,
+    dy: np.ndarray,
+    kernel: np.ndarray,
+    *,
+    strides: Shape,
+    padding: Padding,
+    dilation: Shape,
+    groups: int,
+    channels_last: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    lows = _lows(padding, spatial(x.shape, channels_last), kernel.shape[:-2], strides, dilation)
+    images = to_channels_last(x, channels_last), to_channels_last(dy, channels_last)
+    dx, dk = correlate_gradients(*images, kernel, strides, dilation, lows, groups)  # pyright: ignore[reportArgumentType]
+    return from_channels_last(dx, channels_last), dk
+
+
+def _gradients_infer(
+    x: TensorSpec, dy: TensorSpec, kernel: TensorSpec, *, channels_last: bool, **attributes: Any
+) -> tuple[TensorSpec, TensorSpec]:
+    sizes = spatial(x.shape, channels_last)
+    return (
+        _input_gradient_infer(dy, kernel, sizes=sizes, channels_last=channels_last, **attributes),
+        TensorSpec(kernel.shape, x.dtype),
+    )
+
+
+def _gradients_lower(emit: Emitter, x: Value, dy: Value, kernel: Value, **attributes: Any) -> tuple[Value, ...]:
+    sizes = spatial(x.shape, attributes["channels_last"])
+    return (
+        lower_input_gradient(emit, dy, kernel, sizes=sizes, **attributes),
+        lower_kernel_gradient(emit, x, dy, taps=kernel.shape[:-2], **attributes),
+    )
+
+
+def _gradients_vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any, **attributes: Any) -> list[Tensor | None]:
+    (to_dx, to_dk), (x, dy, kernel) = gradients, inputs
+    sizes, taps = spatial(x.shape, attributes["channels_last"]), kernel.shape[:-2]
+    found: list[Tensor | None] = [None] * 3
+    if needed[0]:
+        found[0] = convolution_input_gradient(dy, to_dk, sizes=sizes, **attributes)
+    if needed[1]:
+        moved = convolution_primitive(to_dx, kernel, **attributes)
+        found[1] = add(moved, convolution_primitive(x, to_dk, **attributes))
+    if needed[2]:
+        found[2] = convolution_kernel_gradient(to_dx, dy, taps=taps, **attributes)
+    return found
+
+
+convolution_gradients = Primitive(
+    name="convolution_gradients",
+    run=_gradients_run,
+    infer=_gradients_infer,
+    lower=_gradients_lower,
+    joint_vjp=_gradients_vjp,
+    residuals="inputs",
+)
+"""Both gradients at once, which share work."""

@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 
+from .memory import empty
 from .windows import frame_slices
 
 Sizes = tuple[int, ...]
@@ -22,7 +23,7 @@ def correlate_depthwise(
 ) -> np.ndarray:
     """Each channel with its own `multiplier` kernels; weights: (*taps, channels * multiplier)."""
     taps, depth = weights.shape[:-1], weights.shape[-1]
-    out = np.empty((x.shape[0], *sizes, depth), x.dtype)
+    out = empty((x.shape[0], *sizes, depth), x.dtype)
     blocks = _Blocks(x, multiplier, taps, strides, dilation, lows, sizes)
     rows = [np.tile(weights[tap], blocks.repeats) for tap in blocks.taps]
     for images, slab, views in blocks:
@@ -76,7 +77,7 @@ class _Blocks:
         slabs = max(1, BLOCK_BYTES // slab_bytes)
         self.images = max(1, min(x.shape[0], slabs // max(1, sizes[0])))
         self.slabs = min(sizes[0], slabs)
-        self._scratch = np.empty(self.images * self.slabs * prod(sizes[1:]) * self.depth, x.dtype)
+        self._scratch = empty((self.images * self.slabs * prod(sizes[1:]) * self.depth,), x.dtype)
 
     def scratch(self, shape: Sizes) -> np.ndarray:
         """Room for one product."""

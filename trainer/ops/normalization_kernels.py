@@ -11,11 +11,17 @@ from functools import lru_cache
 
 import numpy as np
 
+from .memory import empty
+
 BLOCK_BYTES = 1 << 21
 FAR = 64.0
 """Mean square against variance from which on the variance is computed in two passes: 5 of 24 bits are lost there."""
-LONG_ROW = 2048
-"""Elements of a row long enough that what NumPy spends on starting an inner loop is forgotten."""
+LONG_ROW = 512
+"""Elements of a row long enough that what NumPy spends on starting an inner loop is forgotten.
+
+Not more: in rows of 4096 bytes or multiples, what is stored in one row seems to the processor to be what it loads from
+another (their addresses have the same last 12 bits), and it waits: three times as long.
+"""
 
 
 @lru_cache(maxsize=256)
@@ -79,14 +85,14 @@ def normalize_rows(
 
     `y = x * (r scale) + (-mean r) scale + bias`: what varies with row and column are products of thin matrices.
     """
-    out = np.empty(x.shape, x.dtype)
+    out = empty(x.shape, x.dtype)
     width = x.shape[1]
     columns = np.zeros((2, width), x.dtype)
     columns[0] = 1.0 if scale is None else scale
     if bias is not None:
         columns[1] = bias
     factors = np.stack([columns[0], np.zeros_like(columns[0])])
-    scratch = np.empty((block_rows(x.shape[0], 3 * width * x.itemsize), width), x.dtype)
+    scratch = empty((block_rows(x.shape[0], 3 * width * x.itemsize), width), x.dtype)
     for part in blocks(x.shape[0], 3 * width * x.itemsize):
         target = out[part]
         rows, mean, inverse = _deviations(x[part], epsilon, centered)
@@ -111,14 +117,14 @@ def normalize_rows_gradient(
     `dx = dy * (r scale) - x * (r² m) + (r² m mean - r mean(G))`.
     """
     width = x.shape[1]
-    dx = np.empty(x.shape, x.dtype)
+    dx = empty(x.shape, x.dtype)
     sums = np.zeros((2, width), x.dtype)
     weights = ones(width, x.dtype) if scale is None else scale
     # see normalize_rows: a column of numbers is spread over a row by a product of two columns, the second one zero
     factors = np.stack([weights, np.zeros(width, x.dtype)])
     plain_factors = np.stack([ones(width, x.dtype), np.zeros(width, x.dtype)])
     share = x.dtype.type(1.0 / width)
-    scratch = np.empty((block_rows(x.shape[0], 4 * width * x.itemsize), width), x.dtype)
+    scratch = empty((block_rows(x.shape[0], 4 * width * x.itemsize), width), x.dtype)
     for part in blocks(x.shape[0], 4 * width * x.itemsize):
         g, block = dy[part], dx[part]
         rows, mean, inverse = _deviations(x[part], epsilon, centered)
@@ -165,7 +171,7 @@ def sums_and_squares(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     long = x.reshape(-1, times * x.shape[1])
     total = np.zeros((2, long.shape[1]), x.dtype)
     row_bytes = 2 * long.shape[1] * x.itemsize
-    scratch = np.empty((block_rows(long.shape[0], row_bytes), long.shape[1]), x.dtype)
+    scratch = empty((block_rows(long.shape[0], row_bytes), long.shape[1]), x.dtype)
     for part in blocks(long.shape[0], row_bytes):
         block = long[part]
         row = ones(len(block), x.dtype)
@@ -208,7 +214,7 @@ def normalize_channels(
     x: np.ndarray, scale: np.ndarray, bias: np.ndarray, epsilon: float, width: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(sets, rows, channels) standardised per set and group of channels; also means and variances (sets, channels)."""
-    out = np.empty(x.shape, x.dtype)
+    out = empty(x.shape, x.dtype)
     mean, variance = np.empty((2, x.shape[0], x.shape[2]), x.dtype)
     for i in range(x.shape[0]):
         mean[i], variance[i] = channel_statistics(x[i], width)
@@ -229,7 +235,7 @@ def normalize_channels_gradient(
     dvariance: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients of `normalize_channels` for x, scale and bias; dmean and dvariance are those of the statistics."""
-    dx = np.empty(x.shape, x.dtype)
+    dx = empty(x.shape, x.dtype)
     dscale, dbias = np.zeros((2, x.shape[2]), x.dtype)
     count = x.shape[1] * width
     for i in range(x.shape[0]):
@@ -261,7 +267,7 @@ def _channel_sums(dy: np.ndarray, x: np.ndarray, shift: np.ndarray | None) -> tu
     away = None if shift is None else np.tile(shift, times)
     total = np.zeros((2, long.shape[1]), x.dtype)
     row_bytes = 3 * long.shape[1] * x.itemsize
-    scratch = np.empty((block_rows(long.shape[0], row_bytes), long.shape[1]), x.dtype)
+    scratch = empty((block_rows(long.shape[0], row_bytes), long.shape[1]), x.dtype)
     for part in blocks(long.shape[0], row_bytes):
         g, product = gradient[part], scratch[: len(gradient[part])]
         if away is None:
@@ -292,7 +298,7 @@ def _affine_pair(
     first, second, third = (np.tile(v.astype(x.dtype, copy=False), times) for v in (a, b, c))
     away = None if shift is None else np.tile(shift, times)
     row_bytes = 4 * long.shape[1] * x.itemsize
-    scratch = np.empty((block_rows(long.shape[0], row_bytes), long.shape[1]), x.dtype)
+    scratch = empty((block_rows(long.shape[0], row_bytes), long.shape[1]), x.dtype)
     for part in blocks(long.shape[0], row_bytes):
         block = target[part]
         if away is None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .memory import empty
 from .windows import frame_slices
 
 Sizes = tuple[int, ...]
@@ -61,7 +62,7 @@ def _reduce(x: np.ndarray, combine: np.ufunc, pool: Sizes, strides: Sizes, sizes
 
 def max_pool(x: np.ndarray, pool: Sizes, strides: Sizes, lows: Sizes, sizes: Sizes) -> np.ndarray:
     """The largest cell of each window."""
-    out = np.empty((x.shape[0], *sizes, x.shape[-1]), x.dtype)
+    out = empty((x.shape[0], *sizes, x.shape[-1]), x.dtype)
     lengths = lengths_of(pool, strides, sizes)
     for images in image_blocks(x):
         source = framed(x[images], lows, lengths, lowest(x.dtype))
@@ -107,7 +108,7 @@ def max_pool_gradient(dy: np.ndarray, x: np.ndarray, pool: Sizes, strides: Sizes
 def _halving_gradient(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Windows of 2x2 side by side: the second of two cells gets what the first did not."""
     _, high, wide, _ = dy.shape
-    dx = np.zeros(x.shape, dy.dtype) if x.shape[1:3] != (2 * high, 2 * wide) else np.empty(x.shape, dy.dtype)
+    dx = np.zeros(x.shape, dy.dtype) if x.shape[1:3] != (2 * high, 2 * wide) else empty(x.shape, dy.dtype)
     for images in image_blocks(x):
         part = dy[images]
         cells, target = x[images][:, : 2 * high, : 2 * wide], dx[images][:, : 2 * high, : 2 * wide]
@@ -157,7 +158,7 @@ def mean_weights(
 
 def average_pool(x: np.ndarray, pool: Sizes, strides: Sizes, lows: Sizes, sizes: Sizes) -> np.ndarray:
     """The mean of the cells of each window that lie within the image."""
-    out = np.empty((x.shape[0], *sizes, x.shape[-1]), x.dtype)
+    out = empty((x.shape[0], *sizes, x.shape[-1]), x.dtype)
     lengths = lengths_of(pool, strides, sizes)
     weights = mean_weights(x.shape[1:-1], pool, strides, lows, sizes, x.dtype)
     for images in image_blocks(x):

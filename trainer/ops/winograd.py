@@ -14,12 +14,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .memory import empty
 from .windows import frame_slices
 
+Sizes = tuple[int, ...]
 TILE = 4
+OVERLAP = 2
 REACH = 6
 """Cells that a tile of results depends on, along each axis: 4 + 3 - 1."""
-BLOCK_BYTES = 1 << 19
+BLOCK_BYTES = 1 << 20
+"""Size of the largest matrix of a block: with smaller ones, products are too short to be fast."""
 FEWEST_CHANNELS = 16
 MOST_WASTE = 1.6
 
@@ -75,36 +79,57 @@ class _Block(NamedTuple):
     images: slice
     top: int
     rows: int
+    count: int
+    """Tiles in this block."""
     transformed: np.ndarray
     """Image tiles after their transform: (36, tiles, channels)."""
 
 
-def _blocks(x: np.ndarray, lows: tuple[int, ...], sizes: tuple[int, ...], width: int) -> Iterator[_Block]:
-    """Transformed image tiles, some images or some rows of tiles of one image at a time."""
-    high, wide = tiles(sizes)
+class _Plan:
+    """How tiles are cut into blocks: some images, or some rows of tiles of one image, at a time."""
+
+    def __init__(self, batch: int, sizes: Sizes, tile_bytes: int) -> None:
+        self.batch, self.sizes = batch, sizes
+        self.high, self.wide = tiles(sizes)
+        self.lengths = (self.high * TILE + 2, self.wide * TILE + 2)
+        budget = max(1, BLOCK_BYTES // (tile_bytes * self.wide))
+        self.images, self.rows = max(1, min(batch, budget // self.high)), min(self.high, budget)
+        self.most = self.images * self.rows * self.wide
+
+    def __iter__(self) -> Iterator[tuple[slice, int, int]]:
+        """Images, first row of tiles and how many of these, for each block."""
+        for first in range(0, self.batch, self.images):
+            for top in range(0, self.high, self.rows):
+                yield slice(first, min(first + self.images, self.batch)), top, min(self.rows, self.high - top)
+
+
+class _Scratch:
+    """Room for one matrix, of at most so many elements a tile."""
+
+    def __init__(self, plan: _Plan, width: int, dtype: np.dtype) -> None:
+        self.memory = empty((plan.most * width,), dtype)
+
+    def __call__(self, *shape: int) -> np.ndarray:
+        return self.memory[: prod(shape)].reshape(shape)
+
+
+def _blocks(x: np.ndarray, lows: Sizes, plan: _Plan, gathered: _Scratch) -> Iterator[_Block]:
+    """Transformed image tiles, block by block; both rooms are free for the caller after use."""
     depth = x.shape[-1]
-    lengths = (high * TILE + 2, wide * TILE + 2)
-    per_row = max(1, REACH * REACH * wide * max(depth, width) * x.itemsize)
-    budget = max(1, BLOCK_BYTES // per_row)
-    images, rows = max(1, min(x.shape[0], budget // high)), min(high, budget)
-    inner, source = frame_slices(x.shape[1:-1], lows, lengths)
-    framed = np.zeros((images, *lengths, depth), x.dtype)
-    room = images * rows * wide * depth
-    gathered, transformed = np.empty((2, REACH * REACH * room), x.dtype)
+    inner, source = frame_slices(x.shape[1:-1], lows, plan.lengths)
+    framed = np.zeros((plan.images, *plan.lengths, depth), x.dtype)
+    transformed = _Scratch(plan, REACH * REACH * depth, x.dtype)
     matrix = transforms(x.dtype).image
-    for first in range(0, x.shape[0], images):
-        chosen = slice(first, min(first + images, x.shape[0]))
-        count = chosen.stop - first
-        framed[:count][inner] = x[chosen][source]
-        for top in range(0, high, rows):
-            here = min(rows, high - top)
-            view = _tile_view(framed[:count], top, here, wide)
-            size = count * here * wide * depth
-            patches = gathered[: REACH * REACH * size].reshape(REACH * REACH, size)
-            np.copyto(patches.reshape(view.shape), view)
-            result = transformed[: REACH * REACH * size].reshape(REACH * REACH, size)
-            np.matmul(matrix, patches, out=result)
-            yield _Block(chosen, top, here, result.reshape(REACH * REACH, -1, depth))
+    for images, top, rows in plan:
+        part = framed[: images.stop - images.start]
+        if not top:
+            part[inner] = x[images][source]
+        view = _tile_view(part, top, rows, plan.wide)
+        count = len(part) * rows * plan.wide
+        patches = gathered(REACH * REACH, count * depth)
+        np.copyto(patches.reshape(view.shape), view)
+        result = np.matmul(matrix, patches, out=transformed(REACH * REACH, count * depth))
+        yield _Block(images, top, rows, count, result.reshape(REACH * REACH, count, depth))
 
 
 def _tile_view(framed: np.ndarray, top: int, rows: int, columns: int) -> np.ndarray:
@@ -112,52 +137,131 @@ def _tile_view(framed: np.ndarray, top: int, rows: int, columns: int) -> np.ndar
     image, line, cell, channel = framed.strides
     shape = (REACH, REACH, framed.shape[0], rows, columns, framed.shape[-1])
     steps = (line, cell, image, TILE * line, TILE * cell, channel)
-    return np.lib.stride_tricks.as_strided(framed[:, top * TILE :], shape, steps, writeable=False)
+    return np.lib.stride_tricks.as_strided(framed[:, top * TILE :], shape, steps)
 
 
-def correlate_3x3(x: np.ndarray, kernel: np.ndarray, lows: tuple[int, ...], sizes: tuple[int, ...]) -> np.ndarray:
+def _result_tiles(image: np.ndarray, block: _Block, wide: int) -> np.ndarray:
+    """View (4, 4, images, rows, columns, channels) of a block's tiles in results that tiles fill."""
+    part = image[block.images, block.top * TILE : (block.top + block.rows) * TILE]
+    split = part.reshape(part.shape[0], block.rows, TILE, wide, TILE, image.shape[-1])
+    return split.transpose(2, 4, 0, 1, 3, 5)
+
+
+def _tiled(dy: np.ndarray, plan: _Plan) -> np.ndarray:
+    """The results' gradient with zeros to whole tiles."""
+    covered = plan.high * TILE, plan.wide * TILE
+    if covered == plan.sizes:
+        return dy
+    padded = empty((dy.shape[0], *covered, dy.shape[-1]), dy.dtype)
+    padded[:, plan.sizes[0] :] = 0
+    padded[:, : plan.sizes[0], plan.sizes[1] :] = 0
+    padded[:, : plan.sizes[0], : plan.sizes[1]] = dy
+    return padded
+
+
+def correlate_3x3(x: np.ndarray, kernel: np.ndarray, lows: Sizes, sizes: Sizes) -> np.ndarray:
     """`out[n, i, j] = sum over a, b of x[n, i + a - low, j + b - low] @ kernel[a, b]`."""
     depth, filters = kernel.shape[-2:]
     form = transforms(x.dtype)
     weights = (form.kernel @ kernel.reshape(9, -1)).reshape(REACH * REACH, depth, filters)
-    high, wide = tiles(sizes)
-    out = np.empty((x.shape[0], high * TILE, wide * TILE, filters), x.dtype)
-    scratch: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-    for block in _blocks(x, lows, sizes, filters):
-        count = block.transformed.shape[1]
-        if count not in scratch:
-            scratch[count] = (
-                np.empty((REACH * REACH, count, filters), x.dtype),
-                np.empty((TILE * TILE, count * filters), x.dtype),
-            )
-        products, results = scratch[count]
-        np.matmul(block.transformed, weights, out=products)
-        np.matmul(form.result, products.reshape(REACH * REACH, -1), out=results)
-        target = out[block.images, block.top * TILE : (block.top + block.rows) * TILE]
-        split = target.reshape(target.shape[0], block.rows, TILE, wide, TILE, filters)
-        split[...] = results.reshape(TILE, TILE, target.shape[0], block.rows, wide, filters).transpose(2, 3, 0, 4, 1, 5)
-    if (high * TILE, wide * TILE) == sizes:
+    plan = _Plan(x.shape[0], sizes, REACH * REACH * max(depth, filters) * x.itemsize)
+    out = empty((x.shape[0], plan.high * TILE, plan.wide * TILE, filters), x.dtype)
+    # patches are done with when their transform is there, and products when the results are
+    patches, products = (_Scratch(plan, REACH * REACH * n, x.dtype) for n in (max(depth, filters), filters))
+    for block in _blocks(x, lows, plan, patches):
+        found = np.matmul(block.transformed, weights, out=products(REACH * REACH, block.count, filters))
+        target = _result_tiles(out, block, plan.wide)
+        results = patches(TILE * TILE, block.count * filters)
+        np.matmul(form.result, found.reshape(REACH * REACH, -1), out=results)
+        np.copyto(target, results.reshape(target.shape))
+    if (plan.high * TILE, plan.wide * TILE) == sizes:
         return out
     return np.ascontiguousarray(out[:, : sizes[0], : sizes[1]])
 
 
-def correlate_3x3_kernel(x: np.ndarray, dy: np.ndarray, lows: tuple[int, ...]) -> np.ndarray:
+def correlate_3x3_kernel(x: np.ndarray, dy: np.ndarray, lows: Sizes) -> np.ndarray:
     """Adjoint of `correlate_3x3` to its kernel."""
-    depth, filters, sizes = x.shape[-1], dy.shape[-1], dy.shape[1:-1]
+    return _gradients(x, dy, None, lows)[1]
+
+
+def correlate_3x3_gradients(
+    x: np.ndarray, dy: np.ndarray, kernel: np.ndarray, lows: Sizes
+) -> tuple[np.ndarray, np.ndarray]:
+    """Adjoints of `correlate_3x3` to its image and to its kernel, which share the transform of the gradient."""
+    return _gradients(x, dy, kernel, lows)  # pyright: ignore[reportReturnType]
+
+
+def _gradients(
+    x: np.ndarray, dy: np.ndarray, kernel: np.ndarray | None, lows: Sizes
+) -> tuple[np.ndarray | None, np.ndarray]:
+    depth, filters = x.shape[-1], dy.shape[-1]
     form = transforms(x.dtype)
     spread = np.ascontiguousarray(form.result.T)
-    high, wide = tiles(sizes)
-    if (high * TILE, wide * TILE) != sizes:
-        padded = np.zeros((dy.shape[0], high * TILE, wide * TILE, filters), dy.dtype)
-        padded[:, : sizes[0], : sizes[1]] = dy
-        dy = padded
+    plan = _Plan(x.shape[0], dy.shape[1:-1], REACH * REACH * max(depth, filters) * x.itemsize)
+    dy = _tiled(dy, plan)
+    room, gradients = (_Scratch(plan, REACH * REACH * n, x.dtype) for n in (max(depth, filters), filters))
     total = np.zeros((REACH * REACH, depth, filters), x.dtype)
     scratch = np.empty_like(total)
-    for block in _blocks(x, lows, sizes, filters):
-        part = dy[block.images, block.top * TILE : (block.top + block.rows) * TILE]
-        split = part.reshape(part.shape[0], block.rows, TILE, wide, TILE, filters).transpose(2, 4, 0, 1, 3, 5)
-        gathered = np.ascontiguousarray(split).reshape(TILE * TILE, -1)
-        gradients = (spread @ gathered).reshape(REACH * REACH, -1, filters)
-        np.matmul(block.transformed.transpose(0, 2, 1), gradients, out=scratch)
+    images = None if kernel is None else _ImageGradient(x, kernel, lows, plan)
+    for block in _blocks(x, lows, plan, room):
+        tiles_of_dy = _result_tiles(dy, block, plan.wide)
+        gathered = room(TILE * TILE, block.count * filters)
+        np.copyto(gathered.reshape(tiles_of_dy.shape), tiles_of_dy)
+        found = np.matmul(spread, gathered, out=gradients(REACH * REACH, block.count * filters))
+        found = found.reshape(REACH * REACH, block.count, filters)
+        np.matmul(block.transformed.transpose(0, 2, 1), found, out=scratch)
         total += scratch
-    return (form.kernel.T @ total.reshape(REACH * REACH, -1)).reshape(3, 3, depth, filters)
+        if images is not None:
+            images.add(block, found, room)
+    dk = (form.kernel.T @ total.reshape(REACH * REACH, -1)).reshape(3, 3, depth, filters)
+    return None if images is None else images.dx, dk
+
+
+def _columns(lines: np.ndarray, wide: int) -> np.ndarray:
+    """View (lines, 4, images, columns, channels) of some lines of images (images, lines, cells, channels)."""
+    split = lines.reshape(*lines.shape[:2], wide, TILE, lines.shape[-1])
+    return split.transpose(1, 3, 0, 2, 4)
+
+
+class _ImageGradient:
+    """The adjoint of the transform of overlapping tiles, and their sum where they overlap."""
+
+    def __init__(self, x: np.ndarray, kernel: np.ndarray, lows: Sizes, plan: _Plan) -> None:
+        form = transforms(x.dtype)
+        depth, filters = kernel.shape[-2:]
+        turned = np.ascontiguousarray(kernel.swapaxes(2, 3)).reshape(9, -1)
+        self.weights = (form.kernel @ turned).reshape(REACH * REACH, filters, depth)
+        self.matrix = np.ascontiguousarray(form.image.T)
+        self.plan, self.dx = plan, empty(x.shape, x.dtype)
+        self.inner, self.source = frame_slices(x.shape[1:-1], lows, plan.lengths)
+        self.framed = empty((plan.images, *plan.lengths, depth), x.dtype)
+        # with room beside the frame for cells of no window
+        whole = all(s.stop - s.start == n for s, n in zip(self.source[1:], x.shape[1:-1], strict=True))
+        if not whole:
+            self.dx[...] = 0
+
+    def add(self, block: _Block, gradients: np.ndarray, room: _Scratch) -> None:
+        """Add one block; images are complete with their last one. The block's transform is overwritten."""
+        depth = self.dx.shape[-1]
+        products = np.matmul(gradients, self.weights, out=block.transformed)
+        parts = room(REACH * REACH, block.count * depth)
+        np.matmul(self.matrix, products.reshape(REACH * REACH, -1), out=parts)
+        high, wide, top = block.rows, self.plan.wide, block.top * TILE
+        framed = self.framed[: block.images.stop - block.images.start]
+        tiled = parts.reshape(REACH, REACH, len(framed), high, wide, depth)
+        # what reaches into the next tile is added to it here, where neighbours are long runs of memory
+        tiled[:, :OVERLAP, :, :, 1:] += tiled[:, TILE:, :, :, :-1]
+        tiled[:OVERLAP, :, :, 1:] += tiled[TILE:, :, :, :-1]
+        if top:
+            carried = framed[:, top : top + OVERLAP]
+            tiled[:OVERLAP, :TILE, :, 0] += _columns(carried[:, :, : wide * TILE], wide)
+            tiled[:OVERLAP, TILE:, :, 0, -1] += carried[:, :, wide * TILE :].transpose(1, 2, 0, 3)
+        bottom, right = top + high * TILE, slice(wide * TILE, None)
+        np.copyto(_tile_view(framed, block.top, high, wide)[:TILE, :TILE], tiled[:TILE, :TILE])
+        edge = framed[:, top:bottom, right].reshape(len(framed), high, TILE, OVERLAP, depth)
+        np.copyto(edge, tiled[:TILE, TILE:, :, :, -1].transpose(2, 3, 0, 1, 4))
+        below = framed[:, bottom : bottom + OVERLAP]
+        np.copyto(_columns(below[:, :, : wide * TILE], wide), tiled[TILE:, :TILE, :, -1])
+        np.copyto(below[:, :, right], tiled[TILE:, TILE:, :, -1, -1].transpose(2, 0, 1, 3))
+        if block.top + block.rows == self.plan.high:
+            self.dx[block.images][self.source] = framed[self.inner]
