@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..trainer.core.dims import equal
 from ..trainer.core.dtypes import dtype_name
 from ..trainer.core.errors import DtypeError, ShapeError, format_shape
@@ -39,6 +41,16 @@ class InputSpec:
         self.name = name
         self.optional = optional
 
+    def fits(self, array: np.ndarray) -> bool:
+        """Whether an array is one of those that are expected, by the usual conditions alone; else look closer."""
+        rank = array.ndim
+        if self.shape is not None or self.dtype is not None or self.max_ndim is not None:
+            return False
+        if (self.ndim is not None and rank != self.ndim) or (self.min_ndim is not None and rank < self.min_ndim):
+            return False
+        shape = array.shape
+        return all(-rank <= axis < rank and size in (None, shape[axis]) for axis, size in self.axes.items())
+
     def get_config(self) -> dict[str, Any]:
         """The arguments as JSON-able values."""
         return dict(vars(self))
@@ -62,6 +74,8 @@ def check_input(spec: InputSpec, x: Any, which: str) -> None:
         return
     if not isinstance(x, Tensor):
         raise TypeError(f"{which}: expected a tensor, got {x!r:.80} ({type(x).__name__})")
+    if x.array is not None and spec.fits(x.array):
+        return
     shape, rank = x.shape, len(x.shape)
     if spec.shape is not None and spec.allow_last_axis_squeeze:
         shape = shape[:-1] if rank and shape[-1] == 1 and rank == len(spec.shape) + 1 else shape

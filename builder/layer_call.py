@@ -20,7 +20,7 @@ from ..trainer.core.trace import Trace
 from ..trainer.core.variable import Variable
 from ..trainer.ops.passing import pass_through
 from .call import CallContext, LayerCall, contexts
-from .input_spec import check_input
+from .input_spec import InputSpec, check_input
 from .signature import CallSignature, build_parameters, call_signature
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ def _call_on_array(layer: Layer, signature: CallSignature, args: tuple[Any]) -> 
     context = CallContext(training, [] if outer is None else outer.losses)
     stack.append(context)
     try:
-        args = (convert_argument(layer, args[0], True),)
+        x = args[0]
+        if x.array.dtype != layer._dtype:
+            args = (convert_argument(layer, x, True),)
         outputs = run_call(layer, signature, args, {})
     except (ShapeError, DtypeError, SymbolicValueError, NotImplementedError) as error:
         raise locate(error, layer, args, {}) from error.__cause__
@@ -126,7 +128,10 @@ def _fresh_output(x: Any, call: LayerCall, given: set[int]) -> Any:
 
 def run_call(layer: Layer, signature: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Masks in, shape checks, weights on first use, the user's `call`, regularizer and masks out."""
-    masked = any(x.mask is not None for x in tensors_of(args, kwargs))
+    if len(args) == 1 and not kwargs and type(args[0]) is Tensor:
+        masked = args[0].mask is not None
+    else:
+        masked = any(x.mask is not None for x in tensors_of(args, kwargs))
     if masked and signature.mask_names:
         fill_masks(signature, args, kwargs)
     if layer.input_spec is not None:
@@ -240,6 +245,9 @@ def set_masks(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], outpu
 
 def check_inputs(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Hold the inputs against the layer's `input_spec`."""
+    if type(layer.input_spec) is InputSpec and len(args) == 1 and type(args[0]) is Tensor:
+        check_input(layer.input_spec, args[0], "the input")
+        return
     specs = tree.flatten(layer.input_spec)
     first = args[0] if args else next(iter(kwargs.values()), None)
     inputs = tree.flatten(first) if len(specs) > 1 or len(args) < 2 else [first]

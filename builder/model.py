@@ -43,6 +43,7 @@ class Model(ModelFiles, ModelTraining, Layer):
 
     UNTRACKED: ClassVar[frozenset[str]] = Layer.UNTRACKED | {
         "_plan", "_training", "_sessions", "_settings", "_signature", "_input_layers", "_recorded", "_steps",
+        "_untracked_loss",
     }  # fmt: skip
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:

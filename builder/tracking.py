@@ -7,6 +7,7 @@ append to them at any time.
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -82,6 +83,15 @@ class Settled:
         self.layers: list[Layer] = []
         self.variables: list[Variable] = []
         self.marks: list[Any] = []
+        self.attributes: list[Any] = []
+        self.metrics: list[Any] = []
+
+    def metrics_held(self, kind: type) -> list[Any]:
+        """Metrics in the model's attributes, looked for again only when one of these is another object."""
+        attributes = [value for name, value in vars(self.model).items() if name not in self.model.UNTRACKED]
+        if len(attributes) != len(self.attributes) or not all(map(operator.is_, attributes, self.attributes)):
+            self.attributes, self.metrics = attributes, owned(self.model, kind)
+        return self.metrics
 
     def trainable_variables(self) -> list[Variable]:
         """The variables of the moment."""

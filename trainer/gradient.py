@@ -38,18 +38,17 @@ def backpropagate(
     """
     reach = reachable(entries, sources)
     found: dict[int, Tensor] = {}
-    walk = _consume(entries) if release else reversed(entries)
-    for entry in walk:
+    for entry in _consume(entries) if release else reversed(entries):
         primitive, input_keys, inputs, attributes, output_keys, outputs = entry
         incoming = [gradients.pop(key, None) for key in output_keys]
+        if all(g is None for g in incoming):
+            continue
         for key, g in zip(output_keys, incoming, strict=True):
             if g is not None and key in sources:
                 found[key] = g
         if primitive.joint_vjp is not None:
-            if all(g is None for g in incoming):
-                continue
             needed = tuple([key in reach for key in input_keys])
-            if not any(needed):
+            if True not in needed:
                 continue
             passed = _apply_joint_rule(primitive.joint_vjp, entry, incoming, needed)
         elif primitive.vjp is None or (g := incoming[0]) is None:
@@ -81,12 +80,11 @@ def _consume(entries: list[Entry]) -> Any:
 def _apply_joint_rule(
     rule: JointRule, entry: Entry, incoming: list[Tensor | None], needed: tuple[bool, ...]
 ) -> Sequence[Tensor | None]:
-    filled = incoming
-    if not entry.primitive.tags.get("takes_missing_gradients"):
-        filled = [
+    if any(g is None for g in incoming) and not entry.primitive.tags.get("takes_missing_gradients"):
+        incoming = [
             ops.zeros(out.shape, out.dtype) if g is None else g for g, out in zip(incoming, entry.outputs, strict=True)
         ]
-    return rule(tuple(filled), entry.outputs, entry.inputs, needed, **entry.attributes)
+    return rule(tuple(incoming), entry.outputs, entry.inputs, needed, **entry.attributes)
 
 
 class GradientTape:
@@ -156,14 +154,17 @@ class GradientTape:
                 "GradientTape.gradient: a tape gives one gradient; use GradientTape(persistent=True) for more"
             )
         self._used = True
-        keys = [self._keys(source) for source in tree.flatten(sources)]
+        flat = tree.flatten(sources)
+        keys = [self._keys(source) for source in flat]
         with self.stop_recording():
             seeds = self._seeds(target, output_gradients)
             wanted = {key for group in keys for key in group}
             found = backpropagate(self._tape.entries, seeds, wanted, release=not self.persistent)
             results = [
-                _total([found[key] for key in group if key in found], source, unconnected_gradients)
-                for group, source in zip(keys, tree.flatten(sources), strict=True)
+                found[group[0]]
+                if len(group) == 1 and group[0] in found
+                else _total([found[key] for key in group if key in found], source, unconnected_gradients)
+                for group, source in zip(keys, flat, strict=True)
             ]
         return tree.pack_sequence_as(sources, results)
 
@@ -265,7 +266,10 @@ class GradientTape:
                 raise TypeError(f"GradientTape.gradient: the target must be a tensor, got {type(t).__name__}")
             if t.key not in self._tape.tracked:
                 continue
-            seed = ops.ones_like(t) if g is None else ops.convert_to_tensor(g, dtype=t.dtype)
+            if g is None and t.array is not None and not state.traces:
+                seed = Tensor(np.ones(t.array.shape, t.array.dtype))
+            else:
+                seed = ops.ones_like(t) if g is None else ops.convert_to_tensor(g, dtype=t.dtype)
             seeds[t.key] = ops.add(seeds[t.key], seed) if t.key in seeds else seed
         return seeds
 

@@ -113,7 +113,7 @@ class Dense(WeightedLayer):
             rectified = self.activation is activations.relu
             if fits_kernel(inputs, kernel, self.bias):
                 primitive = dense_relu_primitive if rectified else dense_primitive
-                x = primitive(inputs, kernel, self.bias)
+                x = primitive(inputs, kernel.read(), self.bias.read())
                 return x if rectified else self.activate(x)
         x = ops.matmul(inputs, kernel)
         return self.activate(x if self.bias is None else ops.add(x, self.bias))

@@ -40,6 +40,11 @@ def flatten_with_path(structure: Any) -> list[tuple[tuple[Any, ...], Any]]:
     return found
 
 
+def _is_flat(values: list[Any]) -> bool:
+    """Whether a list holds leaves alone."""
+    return True not in [isinstance(value, (list, tuple, dict)) for value in values]
+
+
 def flatten(structure: Any) -> list[Any]:
     """Leaves of a structure, dictionaries by sorted key.
 
@@ -49,6 +54,8 @@ def flatten(structure: Any) -> list[Any]:
     """
     if not is_nested(structure):
         return [structure]
+    if type(structure) is list and _is_flat(structure):
+        return structure.copy()
     return [leaf for _, leaf in flatten_with_path(structure)]
 
 
@@ -88,6 +95,8 @@ def rebuild(like: Any, children: list[Any]) -> Any:
 def pack_sequence_as(structure: Any, leaves: Iterable[Any]) -> Any:
     """Put leaves, in the order of `flatten`, back into a structure. Raises `ValueError` when their number differs."""
     flat = list(leaves)
+    if type(structure) is list and len(flat) == len(structure) and _is_flat(structure):
+        return flat
     expected = len(flatten(structure))
     if len(flat) != expected:
         raise ValueError(f"pack_sequence_as: the structure has {expected} leaves, got {len(flat)}")

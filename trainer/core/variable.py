@@ -171,12 +171,6 @@ class Variable(Operators):
         self.renew(array)
         return array
 
-    def lies_in(self, memory: np.ndarray) -> bool:
-        """Whether the value is a view of this memory and held by nobody else; see `writable` on reference counts."""
-        if self._tensor is None or getrefcount(self._tensor) > 2 or getrefcount(self._tensor.array) > 2:
-            return False
-        return self._tensor.array.base is memory  # pyright: ignore[reportOptionalMemberAccess]
-
     def renew(self, array: np.ndarray) -> None:
         """Take an array of the variable's shape and dtype as the value, as it is."""
         tensor = self._tensor = new_tensor(Tensor)
@@ -233,6 +227,26 @@ class Variable(Operators):
 
     def __repr__(self) -> str:
         return f"<Variable path={self.path}, shape={format_shape(self.shape)}, dtype={dtype_name(self.dtype)}>"
+
+
+def outside_of(memory: np.ndarray, variables: Sequence[Variable]) -> list[int]:
+    """Places of variables whose value is no view of some memory, or held by others; see `Variable.writable`."""
+    return [
+        i for i, v in enumerate(variables)
+        if v._tensor is None or getrefcount(v._tensor) > 2 or getrefcount(v._tensor.array) > 2
+        or v._tensor.array.base is not memory  # pyright: ignore[reportOptionalMemberAccess]
+    ]  # fmt: skip
+
+
+def note_changes(variables: Sequence[Variable]) -> None:
+    """Values were changed where they lie, with nobody else holding them."""
+    for v in variables:
+        if v._tensor is None or v._tensor.key:  # a tape knows the old value by its key
+            v.renew(v.array)
+            continue
+        v.version += 1
+        if v._home is not None:
+            v._home.changed()
 
 
 def _initial_value(initializer: Any, shape: Sequence[int] | None, dtype: Any) -> np.ndarray:

@@ -11,6 +11,7 @@ from ..core.errors import ShapeError
 from ..core.spec import normalize_axis
 from ..core.tensor import Tensor
 from ..ops.convert import to_float
+from ..ops.crossentropy_primitives import sparse_cross_entropy_primitive
 from .labels import check_class_numbers, sparse_labels
 from .loss import losses
 from .shapes import aligned, kind_of_targets, one_hot_hint, value_hint
@@ -146,6 +147,14 @@ def categorical_focal_crossentropy(
     return ops.negative(ops.sum(ops.multiply(weight, ops.multiply(y_true, ops.log(share))), axis=axis))
 
 
+def _are_plain(y_true: Any, y_pred: Any) -> bool:
+    """Whether both are eager and need no conversion: a class number for every row of logits."""
+    if type(y_true) is not Tensor or type(y_pred) is not Tensor or y_true.array is None or y_pred.array is None:
+        return False
+    labels, logits = y_true.array, y_pred.array
+    return labels.dtype.kind in "iu" and logits.dtype.kind == "f" and labels.shape == logits.shape[:-1] != ()
+
+
 @losses.register()
 def sparse_categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
@@ -161,6 +170,9 @@ def sparse_categorical_crossentropy(
     """
     name = "sparse_categorical_crossentropy"
     _check_axis(name, axis)
+    if from_logits and ignore_class is None and axis == -1 and _are_plain(y_true, y_pred):
+        check_class_numbers(name, y_true, y_pred.shape[-1])
+        return sparse_cross_entropy_primitive(y_pred, y_true)[0]
     y_pred = to_float(y_pred)
     y_true = sparse_labels(name, y_true, y_pred, axis)
     if ignore_class is None:

@@ -11,7 +11,7 @@ import numpy as np
 from ..core.dims import Shape, product
 from ..core.emitter import Emitter, Value
 from ..core.errors import ShapeError
-from ..core.primitive import Primitive
+from ..core.primitive import Primitive, plain_arrays
 from ..core.spec import TensorSpec, normalize_axes
 from ..core.tensor import Tensor
 from .arithmetic import divide, multiply, subtract
@@ -80,6 +80,8 @@ def _infer_mean(x: TensorSpec, *, axes: tuple[int, ...], keepdims: bool) -> Tens
 
 
 def _mean_vjp(g: Tensor, out: Tensor, x: Tensor, *, axes: tuple[int, ...], keepdims: bool) -> Tensor:
+    if len(axes) == len(x.shape) and (arrays := plain_arrays((g,))) is not None and arrays[0].ndim == 0:
+        return Tensor(np.full(x.shape, arrays[0] / arrays[0].dtype.type(math.prod(x.shape))))
     return expand_reduced(divide(g, count_of(x.shape, axes, x.dtype)), x.shape, axes, keepdims)
 
 

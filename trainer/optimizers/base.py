@@ -271,7 +271,9 @@ class Optimizer(Told):
             if kind not in kernels:
                 kernels[kind] = self.kernel(own_rate)
             kernel = kernels[kind]
-            array = None if kernel is None else ops.convert_to_tensor(gradient, dtype=kind).array
+            array = gradient.array if type(gradient) is Tensor else None
+            if kernel is not None and (array is None or array.dtype != kind):
+                array = ops.convert_to_tensor(gradient, dtype=kind).array
             if kernel is None or array is None or array.shape != variable.shape:
                 self.update_step(gradient, variable, own_rate)
             elif array.size <= SMALL:

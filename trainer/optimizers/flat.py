@@ -11,7 +11,7 @@ from sys import getrefcount
 
 import numpy as np
 
-from ..core.variable import Variable
+from ..core.variable import Variable, note_changes, outside_of
 from ..ops.blocks import BLOCK
 from .kernels import InPlace, run_in_blocks
 
@@ -28,7 +28,7 @@ class Row:
 
     def writable(self) -> np.ndarray:
         """The memory with the values of the moment, seen by nobody but the variables."""
-        outside = [i for i, v in enumerate(self.variables) if not v.lies_in(self.memory)]
+        outside = outside_of(self.memory, self.variables)
         # the attribute, the argument, and a view for each variable; see `Variable.writable`
         is_shared = getrefcount(self.memory) != 2 + len(self.variables) - len(outside)
         if is_shared or outside:
@@ -46,11 +46,6 @@ class Row:
             view = self.memory[ends[i] - sizes[i] : ends[i]].reshape(variable.shape)
             view[...] = variable.array
             variable.renew(view)
-
-    def changed(self) -> None:
-        """Every variable has a new value, in the same memory."""
-        for variable in self.variables:
-            variable.renew(variable.array)
 
 
 class FlatUpdate:
@@ -70,7 +65,7 @@ class FlatUpdate:
         np.concatenate([g.reshape(-1) for g in gradients], out=self.gradient)
         run_in_blocks(update.kernel, [self.gradient, *[row.writable() for row in self.rows]], update.numbers)
         for row in self.rows:
-            row.changed()
+            note_changes(row.variables)
 
 
 def _is(first: object, second: object) -> bool:
