@@ -55,6 +55,8 @@ class _FunctionalWriter:
         self.model = model
         self.plan = model.plan
         self.layers = self.plan.layers()
+        self.places = {id(layer): i for i, layer in enumerate(self.layers)}
+        self.owners: dict[Variable, tuple[int, int]] = {}
         self.variables: list[Tagged] = []
         self.known: dict[Variable, Tagged] = {}
         self.called: set[int] = set()
@@ -84,7 +86,7 @@ class _FunctionalWriter:
         return None if x is None else self.graph.value(x)
 
     def _layer_call(self, call: LayerCall) -> Tagged:
-        place = len(self.plan.input_tensors) + next(i for i, x in enumerate(self.layers) if x is call.layer)
+        place = len(self.plan.input_tensors) + self.places[id(call.layer)]
         try:
             entry = {
                 "layer": place,
@@ -112,18 +114,21 @@ class _FunctionalWriter:
         return self.known[variable]
 
     def _weight_of_layer(self, variable: Variable) -> Tagged | None:
-        first = len(self.plan.input_tensors)
-        for i, layer in enumerate(self.layers):
-            for j, weight in enumerate(layer.weights):
-                if weight is variable:
-                    if id(layer) not in self.called:
-                        raise ValueError(
-                            f"model '{self.model.name}': an operation reads '{variable.path}' before layer "
-                            f"'{layer.name}', which owns it, is called; such a model has no configuration. "
-                            "Call the layer first, or put the operation into the call() of a layer of your own"
-                        )
-                    return {"layer": first + i, "weight": j}
-        return None
+        if not self.owners:
+            for i, layer in enumerate(self.layers):
+                for j, weight in enumerate(layer.weights):
+                    self.owners.setdefault(weight, (i, j))
+        if variable not in self.owners:
+            return None
+        i, j = self.owners[variable]
+        layer = self.layers[i]
+        if id(layer) not in self.called:
+            raise ValueError(
+                f"model '{self.model.name}': an operation reads '{variable.path}' before layer "
+                f"'{layer.name}', which owns it, is called; such a model has no configuration. "
+                "Call the layer first, or put the operation into the call() of a layer of your own"
+            )
+        return {"layer": len(self.plan.input_tensors) + i, "weight": j}
 
 
 def variable_config(variable: Variable) -> Tagged:

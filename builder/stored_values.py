@@ -14,13 +14,13 @@ class ValueStore:
 
     def __init__(self, initializers: Mapping[str, np.ndarray]) -> None:
         self.extra: dict[str, np.ndarray] = {}
-        self._by_size: dict[tuple[str, int], list[tuple[str, np.ndarray]]] = {}
+        self._alike: dict[tuple[Any, ...], list[tuple[str, np.ndarray]]] = {}
         for name, array in initializers.items():
-            self._by_size.setdefault((array.dtype.str, array.size), []).append((name, array))
+            self._alike.setdefault(_corners(array), []).append((name, array))
 
     def place(self, value: np.ndarray, key: str) -> dict[str, Any]:
         """The place of a value: an initializer (with its axes, if they were permuted), or an array of its own."""
-        for name, array in self._by_size.get((value.dtype.str, value.size), ()):
+        for name, array in self._alike.get(_corners(value), ()):
             if _same_bits(array.reshape(value.shape), value):
                 return {"initializer": name}
             axes = _permutation(array, value)
@@ -30,21 +30,25 @@ class ValueStore:
         return {"array": key}
 
 
+def _corners(array: np.ndarray) -> tuple[Any, ...]:
+    """What reshaping and permuting axes leave alone: element type, size, and the bits of the first and last element."""
+    ends = (array[(0,) * array.ndim].tobytes(), array[(-1,) * array.ndim].tobytes()) if array.size else ()
+    return array.dtype.str, array.size, *ends
+
+
 def _permutation(array: np.ndarray, value: np.ndarray) -> tuple[int, ...] | None:
     """Axes for which `value.transpose(axes)` is `array`, bit for bit."""
     if value.ndim < 2 or array.ndim != value.ndim or not value.size:
         return None
     for axes in itertools.permutations(range(value.ndim)):
         view = value.transpose(axes)
-        if view.shape == array.shape and view.flat[-1] == array.flat[-1] and _same_bits(view, array):
+        if view.shape == array.shape and _same_bits(view, array):
             return axes
     return None
 
 
 def _same_bits(first: np.ndarray, second: np.ndarray) -> bool:
     """Whether two arrays of one dtype and shape hold the same bytes: NaN equals NaN, and 0 is not -0."""
-    if first.size and first.flat[0] != second.flat[0]:
-        return False
     return np.array_equal(np.ascontiguousarray(first).view(np.uint8), np.ascontiguousarray(second).view(np.uint8))
 
 
