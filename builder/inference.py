@@ -14,6 +14,7 @@ from ..trainer.core.graph import Graph
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import Trace
 from ..trainer.core.variable import Variable
+from ..trainer.threads import session_threads
 from .call import CallContext, contexts
 from .seen import Seen
 from .settings import Settings, read_settings
@@ -78,7 +79,8 @@ class InferenceSession:
 
     def _make(self) -> None:
         self.seen = None
-        self.running = session(model_proto(self.model).SerializeToString(), self.providers, device=self.device)
+        proto = model_proto(self.model).SerializeToString()
+        self.running = session(proto, self.providers, threads=session_threads(), device=self.device)
         self.specs = [x.spec for x in self.model.plan.input_tensors]
         self.input_names = [x.name for x in self.running.get_inputs()]
         self.accepted = set()
