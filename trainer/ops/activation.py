@@ -11,7 +11,8 @@ import numpy as np
 from ..core.dims import equal
 from ..core.emitter import Emitter, Value
 from ..core.errors import ShapeError, format_shape
-from ..core.primitive import Primitive, Residuals
+from ..core.primitive import Primitive, Residuals, plain_arrays
+from ..core.state import state
 from ..core.tensor import Tensor
 from .arithmetic import absolute, add, multiply, negative, square, subtract
 from .axes import axis_of
@@ -19,6 +20,7 @@ from .blocks import in_blocks
 from .convert import apply_float, convert_to_tensor, to_float
 from .elementwise import erf, exp
 from .error_function import erf as erf_kernel
+from .gelu_kernels import gelu_and_slope
 from .join import split
 from .lowering import float32_operator, like
 from .power import sqrt
@@ -184,7 +186,52 @@ def _gelu_vjp(g: Tensor, out: Tensor, x: Tensor, *, approximate: bool) -> Tensor
     return multiply(g, multiply(add(add(bent, 1.0), slope), 0.5))
 
 
-gelu_primitive = _smooth("gelu", _gelu_kernel, _gelu_lower, _gelu_vjp, "inputs")
+def _gelu_run(x: np.ndarray, *, approximate: bool) -> np.ndarray:
+    if x.dtype == np.float32 and x.ndim:
+        return gelu_and_slope(x, approximate=approximate, with_slope=False)[0]
+    with np.errstate(over="ignore"):
+        return in_blocks(lambda out, part: _gelu_kernel(out, part, approximate=approximate), x)
+
+
+gelu_primitive = Primitive("gelu", _gelu_run, infer_float, _gelu_lower, (_gelu_vjp,), residuals="inputs")
+
+
+def _gelu_training_lower(emit: Emitter, x: Value, *, approximate: bool) -> tuple[Value, Value]:
+    """Value and slope in operators."""
+    scaled = emit("Mul", x, like(emit, _SQRT_HALF, x))
+    squared = emit("Mul", x, x)
+    if approximate:
+        inner = emit("Add", emit("Mul", squared, like(emit, _CUBIC, x)), like(emit, 1, x))
+        bent = emit("Tanh", emit("Mul", emit("Mul", inner, x), like(emit, _SQRT_2_OVER_PI, x)))
+        steep = emit("Add", emit("Mul", squared, like(emit, 3 * _CUBIC, x)), like(emit, 1, x))
+        flat = emit("Sub", like(emit, 1, x), emit("Mul", bent, bent))
+        density = emit("Mul", emit("Mul", steep, flat), like(emit, 0.5 * _SQRT_2_OVER_PI, x))
+    else:
+        bent = float32_operator("Erf")(emit, scaled)
+        density = emit("Exp", emit("Mul", squared, like(emit, -0.5, x)))
+        density = emit("Mul", density, like(emit, _SQRT_HALF / math.sqrt(math.pi), x))
+    below = emit("Mul", emit("Add", bent, like(emit, 1, x)), like(emit, 0.5, x))
+    return _gelu_lower(emit, x, approximate=approximate), emit("Add", below, emit("Mul", x, density))
+
+
+def _gelu_training_vjp(
+    gradients: Any, outputs: Any, inputs: Any, needed: Any, *, approximate: bool
+) -> list[Tensor | None]:
+    """By the slope that was kept, while nobody records; else in operations of what is given."""
+    g, slope = gradients[0], outputs[1]
+    if plain_arrays((g, slope)) is not None:
+        return [multiply(g, slope)]
+    return [_gelu_vjp(g, outputs[0], inputs[0], approximate=approximate)]
+
+
+gelu_training_primitive = Primitive(
+    "gelu_training",
+    gelu_and_slope,
+    lambda x, *, approximate: (x, x),
+    _gelu_training_lower,
+    joint_vjp=_gelu_training_vjp,
+    tags={"takes_missing_gradients": True},
+)
 
 
 def sigmoid(x: Any) -> Tensor:
@@ -232,6 +279,9 @@ def gelu(x: Any, approximate: bool = True) -> Tensor:
     >>> round(float(sx.ops.gelu(1.0, approximate=False)), 4)
     0.8413
     """
+    array = x.array if type(x) is Tensor and state.tapes and not state.traces else None
+    if array is not None and array.ndim and array.dtype == np.float32:
+        return gelu_training_primitive(x, approximate=bool(approximate))[0]
     return gelu_primitive(to_float(x), approximate=bool(approximate))
 
 
