@@ -16,8 +16,7 @@ from ..trainer.data.datasets import digits
 from ..trainer.gradient import GradientTape
 from ..trainer.seed import set_random_seed
 from ..trainer.threads import limited_threads
-from . import layers
-from .drawing import figure_grid, line_chart, write
+from . import drawing, layers
 from .input import Input
 from .model import Model
 from .plot import plot_model
@@ -174,7 +173,7 @@ def table(results: Sequence[Result]) -> str:
 def draw(results: Sequence[Result], model: Model, folder: Path) -> list[Path]:
     """Learning curves and the graph of a model, as SVG and, where Pillow is installed, PNG."""
     charts = [
-        line_chart(
+        drawing.line_chart(
             {r.style: r.curves[name] for r in results}, title=title, x_label="epoch", log_y=name == "loss",
         )
         for title, name in (("loss", "loss"), ("accuracy on held-out scans", "val_accuracy"))
@@ -183,7 +182,7 @@ def draw(results: Sequence[Result], model: Model, folder: Path) -> list[Path]:
     for ending in (".svg", ".png"):
         curves, graph = folder / f"learning_curves{ending}", folder / f"model{ending}"
         try:
-            write(curves, figure_grid(charts, columns=2))
+            drawing.write(curves, drawing.figure_grid(charts, columns=2))
             plot_model(model, graph, show_shapes=True, show_layer_names=True, show_layer_activations=True)
         except ImportError:
             print("PNG pictures need Pillow: pip install sardonyx[plot]; the SVG ones are there")

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..trainer.core import tree
 from ..trainer.core.tensor import Tensor
+from . import drawing
 from .call_tree import CallTree, Entry, knows_graph, leaf_shapes
-from .drawing import DiagramCluster, DiagramEdge, DiagramNode, check_path, model_diagram, write
 
 FAMILIES = {
     "convolution": "convolution",
@@ -60,7 +60,7 @@ def plot_model(
     ...     plot_model(model, pathlib.Path(folder) / "m.svg", show_shapes=True).name
     'm.svg'
     """
-    target = check_path(to_file)
+    target = drawing.check_path(to_file)
     if not isinstance(dpi, (int, float)) or isinstance(dpi, bool) or dpi <= 0:
         raise ValueError(f"plot_model: dpi must be a positive number, got {dpi!r}")
     if not knows_graph(model):
@@ -70,8 +70,8 @@ def plot_model(
         )
     picture = Picture(show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable)
     picture.add(CallTree(model, expand_nested).entries, None)
-    scene = model_diagram(picture.nodes, picture.edges, picture.clusters, rankdir, model.name)
-    return write(target, scene, dpi / PIXELS_PER_INCH)
+    scene = drawing.model_diagram(picture.nodes, picture.edges, picture.clusters, rankdir, model.name)
+    return drawing.write(target, scene, dpi / PIXELS_PER_INCH)
 
 
 class Picture:
@@ -83,9 +83,9 @@ class Picture:
         self.names = names
         self.activations = activations
         self.trainable = trainable
-        self.nodes: list[DiagramNode] = []
-        self.edges: list[DiagramEdge] = []
-        self.clusters: list[DiagramCluster] = []
+        self.nodes: list[drawing.DiagramNode] = []
+        self.edges: list[drawing.DiagramEdge] = []
+        self.clusters: list[drawing.DiagramCluster] = []
 
     def add(self, entries: Sequence[Entry], cluster: str | None) -> list[str]:
         """Draw entries and what is inside them; returns the ids of the boxes drawn directly."""
@@ -96,15 +96,15 @@ class Picture:
                 place = len(self.clusters)
                 members = self.add(entry.children, key)
                 title, subtitle = (entry.name, entry.kind) if self.names else (entry.kind, "")
-                self.clusters.insert(place, DiagramCluster(key, title, tuple(members), cluster, subtitle))
+                self.clusters.insert(place, drawing.DiagramCluster(key, title, tuple(members), cluster, subtitle))
                 continue
             direct.append(key)
             self.nodes.append(self.box(entry, key))
             sources = dict.fromkeys(f"entry {id(source)}" for source, _ in entry.sources)
-            self.edges += [DiagramEdge(source, key) for source in sources]
+            self.edges += [drawing.DiagramEdge(source, key) for source in sources]
         return direct
 
-    def box(self, entry: Entry, key: str) -> DiagramNode:
+    def box(self, entry: Entry, key: str) -> drawing.DiagramNode:
         """The box of a layer, an input or an operation."""
         rows: list[tuple[str, str]] = []
         if self.activations and (name := activation_name(entry.layer)):
@@ -121,7 +121,7 @@ class Picture:
         kind = "operation" if entry.kind == "operation" else entry.kind
         is_named = self.names or entry.kind in ("operation", "InputLayer")
         title, subtitle = (entry.name, kind) if is_named else (kind, "")
-        return DiagramNode(key, title, subtitle, tuple(rows), family(entry))
+        return drawing.DiagramNode(key, title, subtitle, tuple(rows), family(entry))
 
 
 def activation_name(layer: Any) -> str | None:
