@@ -14,8 +14,12 @@ import numpy as np
 
 SMALLEST = 1 << 17
 """Bytes below which the system's allocator keeps memory itself."""
-LINE = 64
-"""Bytes of a cache line: arrays start at one, so that no vector register is loaded from two."""
+PAGE = 4096
+"""Arrays start at multiples of this many bytes.
+
+What is stored at one address seems to the processor to be what it loads next from another with almost the same last
+12 bits, and it waits, up to eight times as long; with the same bits, loads and stores of a kernel keep step.
+"""
 SWEEP = 4096
 """Requests after which memory that served none of them is given back."""
 
@@ -74,11 +78,19 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         if sys.getrefcount(arrays[i]) == _IDLE:
             buffers.used[i] = True
             return np.ndarray(shape, dtype, arrays[i], buffers.offsets[i])
-    memory = np.empty(size + LINE, np.uint8)
+    memory = np.empty(size + PAGE, np.uint8)
     arrays.append(memory)
-    buffers.offsets.append(-memory.ctypes.data % LINE)
+    buffers.offsets.append(-memory.ctypes.data % PAGE)
     buffers.used.append(True)
     return np.ndarray(shape, dtype, memory, buffers.offsets[-1])
+
+
+def tiled(vector: np.ndarray, times: int) -> np.ndarray:
+    """A vector repeated, as `numpy.tile`, at the start of a page."""
+    memory = np.empty(vector.nbytes * times + PAGE, np.uint8)
+    out = np.ndarray((times, vector.size), vector.dtype, memory, -memory.ctypes.data % PAGE)
+    out[...] = vector
+    return out.reshape(-1)
 
 
 def _sweep(pool: _Pool) -> None:

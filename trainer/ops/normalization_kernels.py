@@ -11,17 +11,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from .memory import empty
+from .memory import empty, tiled
 
 BLOCK_BYTES = 1 << 21
 FAR = 64.0
 """Mean square against variance from which on the variance is computed in two passes: 5 of 24 bits are lost there."""
-LONG_ROW = 512
-"""Elements of a row long enough that what NumPy spends on starting an inner loop is forgotten.
-
-Not more: in rows of 4096 bytes or multiples, what is stored in one row seems to the processor to be what it loads from
-another (their addresses have the same last 12 bits), and it waits: three times as long.
-"""
+LONG_ROW = 1024
+"""Elements of a row long enough that what NumPy spends on starting an inner loop is forgotten."""
 
 
 @lru_cache(maxsize=256)
@@ -156,7 +152,7 @@ def normalize_rows_gradient(
 def sum_squares(x: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Sum of the squared deviations of a matrix's rows from `mean`."""
     times = repeats(*x.shape)
-    long, shift = x.reshape(-1, times * x.shape[1]), np.tile(mean, times)
+    long, shift = x.reshape(-1, times * x.shape[1]), tiled(mean, times)
     total = np.zeros(long.shape[1], x.dtype)
     for part in blocks(long.shape[0], 2 * long.shape[1] * x.itemsize):
         deviation = long[part] - shift
@@ -186,7 +182,7 @@ def scale_rows(x: np.ndarray, scale: np.ndarray, bias: np.ndarray, out: np.ndarr
     times = repeats(*x.shape)
     shape = (-1, times * x.shape[1])
     long, target = x.reshape(shape), out.reshape(shape)
-    first, second = np.tile(scale, times), np.tile(bias, times)
+    first, second = tiled(scale, times), tiled(bias, times)
     for part in blocks(long.shape[0], 2 * long.shape[1] * x.itemsize):
         block = target[part]
         np.multiply(long[part], first, out=block)
@@ -264,7 +260,7 @@ def _channel_sums(dy: np.ndarray, x: np.ndarray, shift: np.ndarray | None) -> tu
     times = repeats(*x.shape)
     shape = (-1, times * x.shape[1])
     long, gradient = x.reshape(shape), dy.reshape(shape)
-    away = None if shift is None else np.tile(shift, times)
+    away = None if shift is None else tiled(shift, times)
     total = np.zeros((2, long.shape[1]), x.dtype)
     row_bytes = 3 * long.shape[1] * x.itemsize
     scratch = empty((block_rows(long.shape[0], row_bytes), long.shape[1]), x.dtype)
@@ -295,8 +291,8 @@ def _affine_pair(
     times = repeats(*x.shape)
     shape = (-1, times * x.shape[1])
     long, gradient, target = x.reshape(shape), dy.reshape(shape), out.reshape(shape)
-    first, second, third = (np.tile(v.astype(x.dtype, copy=False), times) for v in (a, b, c))
-    away = None if shift is None else np.tile(shift, times)
+    first, second, third = (tiled(v.astype(x.dtype, copy=False), times) for v in (a, b, c))
+    away = None if shift is None else tiled(shift, times)
     row_bytes = 4 * long.shape[1] * x.itemsize
     scratch = empty((block_rows(long.shape[0], row_bytes), long.shape[1]), x.dtype)
     for part in blocks(long.shape[0], row_bytes):
