@@ -9,9 +9,7 @@ import numpy as np
 
 from ...trainer import activations, constraints, initializers, ops, regularizers
 from ...trainer.core.errors import ShapeError
-from ...trainer.core.state import state
-from ...trainer.core.tensor import Tensor
-from ...trainer.ops.dense import dense_primitive, dense_relu_primitive, fits_kernel
+from ...trainer.ops.dense import can_be_fused, dense_primitive, dense_relu_primitive
 from ..input_spec import InputSpec
 from ..layer import Layer
 from .checks import positive_integer
@@ -109,12 +107,11 @@ class Dense(WeightedLayer):
             kernel = kernel + ops.matmul(self.lora_kernel_a, self.lora_kernel_b) * (
                 (self.lora_alpha or self.lora_rank) / self.lora_rank
             )
-        elif type(inputs) is Tensor and self.bias is not None and not state.traces:
+        elif can_be_fused(inputs, kernel, self.bias):
             rectified = self.activation is activations.relu
-            if fits_kernel(inputs, kernel, self.bias):
-                primitive = dense_relu_primitive if rectified else dense_primitive
-                x = primitive(inputs, kernel.read(), self.bias.read())
-                return x if rectified else self.activate(x)
+            primitive = dense_relu_primitive if rectified else dense_primitive
+            x = primitive(inputs, kernel.read(), self.bias.read())
+            return x if rectified else self.activate(x)
         x = ops.matmul(inputs, kernel)
         return self.activate(x if self.bias is None else ops.add(x, self.bias))
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ...trainer import ops
+from ...trainer.ops.dense import can_be_fused, dense_primitive
 from .checks import positive_integer
 from .dense import WeightedLayer
 
@@ -29,9 +30,13 @@ class HeadProjection(WeightedLayer):
     def call(self, inputs: Any) -> Any:
         """The product, the bias, the activation; then the heads apart."""
         width = self.heads * self.depth
-        x = ops.matmul(inputs, ops.reshape(self.kernel, (self.kernel.shape[0], width)))
-        if self.bias is not None:
-            x = ops.add(x, ops.reshape(self.bias, (width,)))
+        kernel = ops.reshape(self.kernel, (self.kernel.shape[0], width))
+        bias = None if self.bias is None else ops.reshape(self.bias, (width,))
+        if can_be_fused(inputs, kernel, bias):
+            x = dense_primitive(inputs, kernel, bias)
+        else:
+            x = ops.matmul(inputs, kernel)
+            x = x if bias is None else ops.add(x, bias)
         return ops.reshape(self.activate(x), (*inputs.shape[:-1], self.heads, self.depth))
 
 
@@ -51,7 +56,11 @@ class HeadMerge(WeightedLayer):
         """The heads side by side, the product, the bias."""
         heads, depth = self.kernel.shape[:2]
         width, lead = math.prod(self.sizes), inputs.shape[:-2]
-        x = ops.matmul(ops.reshape(inputs, (*lead, heads * depth)), ops.reshape(self.kernel, (heads * depth, width)))
-        if self.bias is not None:
-            x = ops.add(x, ops.reshape(self.bias, (width,)) if len(self.sizes) > 1 else self.bias)
+        rows, kernel = ops.reshape(inputs, (*lead, heads * depth)), ops.reshape(self.kernel, (heads * depth, width))
+        bias = ops.reshape(self.bias, (width,)) if self.bias is not None and len(self.sizes) > 1 else self.bias
+        if can_be_fused(rows, kernel, bias):
+            x = dense_primitive(rows, kernel, bias)
+        else:
+            x = ops.matmul(rows, kernel)
+            x = x if bias is None else ops.add(x, bias)
         return self.activate(ops.reshape(x, (*lead, *self.sizes)) if len(self.sizes) > 1 else x)

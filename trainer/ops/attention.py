@@ -11,17 +11,19 @@ from ..core.dims import Shape, equal
 from ..core.emitter import Emitter, Value
 from ..core.errors import DtypeError, ShapeError, format_shape
 from ..core.operators import FUNCTIONS
-from ..core.primitive import Primitive
+from ..core.primitive import Primitive, plain_arrays
 from ..core.spec import TensorSpec, same_shape
 from ..core.state import state
 from ..core.tensor import Tensor
 from .arithmetic import absolute, add, divide
 from .arrange import repeat
+from .attention_kernels import backward, forward, lowest, visible
 from .axes import expand_dims, transpose
 from .broadcast import reshape
 from .comparison import greater_equal, logical_and
 from .convert import cast, promote_all
 from .linalg import matmul
+from .memory import empty
 from .rules import broadcast_shapes
 from .selection import where
 from .sequence import arange
@@ -32,40 +34,18 @@ __all__ = ["dot_product_attention"]
 HEADS_FIRST = (0, 2, 1, 3)
 
 
-def lowest(dtype: Any) -> float:
-    """What a masked score becomes: finite, so that a row with everything masked is uniform and not NaN."""
-    return float(-0.7 * np.finfo(dtype).max)
-
-
 def _infer(
     query: TensorSpec, key: TensorSpec, value: TensorSpec, bias: Any, mask: Any, *, scale: float, causal: bool
 ) -> TensorSpec:
     return TensorSpec((*query.shape[:3], value.shape[3]), query.dtype)
 
 
-def _run(
+def _run_training(
     query: np.ndarray, key: np.ndarray, value: np.ndarray, bias: Any, mask: Any, *, scale: float, causal: bool
-) -> np.ndarray:
-    """Scores of one batch entry at a time: they stay in the cache from the first product to the second."""
+) -> tuple[np.ndarray, np.ndarray]:
     batch, steps, heads, _ = query.shape
-    dtype, seen = query.dtype, mask
-    result = np.empty((batch, steps, heads, value.shape[3]), dtype)
-    if causal:
-        earlier = np.tri(steps, key.shape[1], dtype=bool)[None, None]
-        seen = earlier if mask is None else mask & earlier
-    # as a minimum with a matrix: several times faster than assigning through a mask
-    ceiling = None if seen is None else np.where(seen, np.finfo(dtype).max, dtype.type(lowest(dtype)))
-    for i in range(batch):
-        scores = np.matmul(query[i].transpose(1, 0, 2) * dtype.type(scale), key[i].transpose(1, 2, 0))
-        if bias is not None:
-            scores += bias[i if len(bias) > 1 else 0]
-        if ceiling is not None:
-            np.minimum(scores, ceiling[i if len(ceiling) > 1 else 0], out=scores)
-        scores -= scores.max(axis=-1, keepdims=True)
-        np.exp(scores, out=scores)
-        scores /= scores.sum(axis=-1, keepdims=True)
-        result[i] = np.matmul(scores, value[i].transpose(1, 0, 2)).transpose(1, 0, 2)
-    return result
+    weights = empty((batch, heads, steps, key.shape[1]), query.dtype)
+    return forward(query, key, value, bias, mask, scale=scale, causal=causal, kept=weights), weights
 
 
 def in_operations(
@@ -93,6 +73,14 @@ def _lower(
     # Attention hides what comes later with -inf; a row that is masked as a whole would come out as NaN
     if emit.opset >= 23 and query.dtype == np.float32 and not (causal and mask is not None):
         return _lower_fused(emit, query, key, value, bias, mask, scale, causal)
+    return _lower_training(emit, query, key, value, bias, mask, scale=scale, causal=causal)[0]
+
+
+def _lower_training(
+    emit: Emitter, query: Value, key: Value, value: Value, bias: Value | None, mask: Value | None, *, scale: float,
+    causal: bool,
+) -> tuple[Value, Value]:  # fmt: skip
+    """Result and weights in products and a softmax."""
     scaled = emit("Mul", emit.transpose(query, HEADS_FIRST), emit.constant(np.array(scale, query.dtype)))
     batch, steps, heads, _ = query.shape
     spec = TensorSpec((batch, heads, steps, key.shape[1]), query.dtype)
@@ -109,7 +97,8 @@ def _lower(
         scores = emit("Where", mask, scores, _low(emit, query.dtype), spec=spec)
     weights = emit("Softmax", scores, axis=3)
     out = TensorSpec((batch, heads, steps, value.shape[3]), query.dtype)
-    return emit.transpose(emit("MatMul", weights, emit.transpose(value, HEADS_FIRST), spec=out), HEADS_FIRST)
+    seen = emit("MatMul", weights, emit.transpose(value, HEADS_FIRST), spec=out)
+    return emit.transpose(seen, HEADS_FIRST), weights
 
 
 def _low(emit: Emitter, dtype: np.dtype) -> Value:
@@ -156,7 +145,29 @@ def _vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any, *, scale: float
     return answer
 
 
-attention_primitive = Primitive("attention", _run, _infer, _lower, joint_vjp=_vjp, residuals="inputs")
+def _vjp_training(
+    gradients: Any, outputs: Any, inputs: Any, needed: Any, *, scale: float, causal: bool
+) -> list[Tensor | None]:
+    """From the weights that were kept, while nobody records; else in operations of the inputs."""
+    query, key, value, _, mask = inputs
+    arrays = None if needed[3] else plain_arrays((gradients[0], query, key, value, outputs[1]))
+    if arrays is None:
+        return _vjp(gradients[:1], outputs[:1], inputs, needed, scale=scale, causal=causal)
+    g, q, k, v, weights = arrays
+    seen = visible(q.shape[1], k.shape[1], None if mask is None else mask.array, causal)
+    return [*map(Tensor, backward(g, q, k, v, weights, seen, scale)), None, None]
+
+
+def _infer_training(query: TensorSpec, key: TensorSpec, *rest: Any, scale: float, causal: bool) -> Any:
+    weights = TensorSpec((query.shape[0], query.shape[2], query.shape[1], key.shape[1]), query.dtype)
+    return _infer(query, key, *rest, scale=scale, causal=causal), weights
+
+
+attention_primitive = Primitive("attention", forward, _infer, _lower, joint_vjp=_vjp, residuals="inputs")
+attention_training_primitive = Primitive(
+    "attention_training", _run_training, _infer_training, _lower_training, joint_vjp=_vjp_training,
+    tags={"takes_missing_gradients": True},
+)  # fmt: skip
 
 
 def _check(query: Tensor, key: Tensor, value: Tensor) -> None:
@@ -182,6 +193,12 @@ def _check(query: Tensor, key: Tensor, value: Tensor) -> None:
         raise ShapeError(
             f"dot_product_attention: the query's heads must be a multiple of the key's, got {heads} and {shared}"
         )
+
+
+def is_eager(*tensors: Any) -> bool:
+    """Whether the kernels that keep the weights serve: floats of full precision, all of them there, no trace open."""
+    known = all(x is None or (isinstance(x, Tensor) and x.array is not None) for x in tensors)
+    return known and not state.traces and tensors[0].dtype.char in "fd"
 
 
 def _four_axes(name: str, x: Tensor, scores: Shape) -> Tensor:
@@ -225,6 +242,8 @@ def dot_product_attention(
     scores = (q.shape[0], q.shape[2], q.shape[1], k.shape[1])
     added = None if bias is None else _four_axes("bias", cast(bias, q.dtype), scores)
     seen = None if mask is None else _four_axes("mask", cast(mask, bool), scores)
+    if state.tapes and attn_logits_soft_cap is None and is_eager(q, k, v, added, seen):
+        return attention_training_primitive(q, k, v, added, seen, scale=factor, causal=is_causal)[0]
     if state.tapes or attn_logits_soft_cap is not None:
         return in_operations(q, k, v, added, seen, factor, is_causal, attn_logits_soft_cap)
     return attention_primitive(q, k, v, added, seen, scale=factor, causal=is_causal)

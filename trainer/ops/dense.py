@@ -13,6 +13,7 @@ import numpy as np
 from ..core.emitter import Emitter, Value
 from ..core.primitive import Primitive, plain_arrays
 from ..core.spec import TensorSpec
+from ..core.state import state
 from ..core.tensor import Tensor
 from .blocks import BLOCK, zeros_row
 from .broadcast import ones_row, sum_to
@@ -95,6 +96,11 @@ dense_primitive = Primitive(
     "dense", _kernel_of(False), _infer, _lower_of(False), joint_vjp=_vjp_of(False), residuals="inputs"
 )
 dense_relu_primitive = Primitive("dense_relu", _kernel_of(True), _infer, _lower_of(True), joint_vjp=_vjp_of(True))
+
+
+def can_be_fused(x: Any, kernel: Any, bias: Any) -> bool:
+    """Whether the kernels serve: eager rows outside of traces, and weights that fit them."""
+    return type(x) is Tensor and bias is not None and not state.traces and fits_kernel(x, kernel, bias)
 
 
 def fits_kernel(x: Any, kernel: Any, bias: Any) -> bool:

@@ -7,6 +7,7 @@ from op_cases import case, check_case, generated
 import sardonyx as sx
 from sardonyx import ops
 from sardonyx.exporters.convert import run_graph, to_onnx
+from sardonyx.trainer.ops.attention import attention_training_primitive, in_operations
 
 B, T, S, N, H = 3, 5, 4, 2, 6
 GENERATOR = np.random.default_rng(9)
@@ -106,3 +107,38 @@ ERRORS = [
 def test_errors_teach(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradients_from_kept_weights_are_those_of_the_operations(causal, masked):
+    generator = np.random.default_rng(0)
+    query, key, value = (
+        sx.ops.convert_to_tensor(generator.standard_normal((2, length, 3, 4)).astype("float32")) for length in (5, 6, 6)
+    )
+    mask = sx.ops.convert_to_tensor(generator.random((2, 1, 5, 6)) > 0.5) if masked else None
+    if mask is not None:
+        mask = sx.ops.logical_and(mask, sx.ops.arange(5)[:, None] > 0)  # a row that sees nothing
+
+    def kept(*inputs):
+        return sx.ops.dot_product_attention(*inputs, mask=mask, is_causal=causal)
+
+    def plain(*inputs):
+        return in_operations(*inputs, None, mask, 0.5, causal)
+
+    found, expected = (
+        sx.grad(lambda *inputs, f=f: sx.ops.sum(sx.ops.sin(f(*inputs))), (0, 1, 2))(query, key, value)
+        for f in (kept, plain)
+    )
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=2e-6)
+
+
+def test_a_graph_of_result_and_weights_gives_the_same():
+    shapes = ((5, 3, 4), (6, 3, 4), (6, 3, 4))
+    samples = [np.random.default_rng(i).standard_normal((2, *s)).astype("float32") for i, s in enumerate(shapes)]
+    inputs = [sx.Input(shape) for shape in shapes]
+    model = sx.Model(inputs, list(attention_training_primitive(*inputs, None, None, scale=0.5, causal=True)))
+    expected = attention_training_primitive(*map(ops.convert_to_tensor, samples), None, None, scale=0.5, causal=True)
+    for found, wanted in zip(model.predict(samples, runtime="onnxruntime", verbose=0), expected, strict=True):
+        np.testing.assert_allclose(found, wanted.numpy(), atol=1e-6)
