@@ -14,6 +14,7 @@ from .builder.model import Model
 from .builder.recorded_model import RecordedLayer, RecordedModel
 from .builder.sequential import Sequential
 from .builder.training_export import export_training
+from .models import applications
 from .trainer import (
     activations,
     callbacks,
@@ -55,6 +56,8 @@ saving = persistence
 
 for _name, _module in {
     "activations": activations,
+    "applications": applications,
+    **{f"applications.{family.__name__.rpartition('.')[2]}": family for family in applications.FAMILIES},
     "callbacks": callbacks,
     "config": config,
     "constraints": constraints,
@@ -79,8 +82,8 @@ __all__ = [
     "Callback", "CheckReport", "DtypeError", "Finding", "Functional", "GradientTape", "Initializer", "Input",
     "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer", "Primitive", "RecordedLayer",
     "RecordedModel", "Regularizer", "SeedGenerator", "Sequential", "ShapeError", "SymbolicValueError", "Tensor",
-    "TensorSpec", "Variable", "__version__", "activations", "callbacks", "config", "constraints", "datasets",
-    "do_not_convert", "export_training", "exporters", "function", "grad", "initializers", "layers", "losses",
-    "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving", "trace", "tree", "utils",
+    "TensorSpec", "Variable", "__version__", "activations", "applications", "callbacks", "config", "constraints",
+    "datasets", "do_not_convert", "export_training", "exporters", "function", "grad", "initializers", "layers",
+    "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving", "trace", "tree", "utils",
     "value_and_grad",
 ]  # fmt: skip

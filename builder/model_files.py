@@ -119,6 +119,8 @@ class ModelFiles:
     def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
         """Read the weights that `save_weights` wrote; all of them or, with an error, none.
 
+        Keras's own files (`.weights.h5`, `.h5`, `.keras`) are read too, where h5py is installed.
+
         With `skip_mismatch` those that fit are loaded and a warning names the others. Automatic names that differ in
         their numbers only (`dense_7`, `dense_2`) are matched by place. Raises `ValueError` for missing, unexpected or
         damaged weights, `ShapeError` for other shapes.

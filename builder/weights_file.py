@@ -1,4 +1,4 @@
-"""Weights alone in a file: `.safetensors` or `.npz`, named as `Model.weight_names` names them."""
+"""Weights alone in a file: `.safetensors` or `.npz`, named as `Model.weight_names` names them; Keras's are read."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..exporters.files import write_atomically
+from . import keras_weights
 from .files import check_target, read_file
 from .weight_matching import assign_all, listed, match
 
@@ -83,15 +84,19 @@ def _member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
 
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None:
     """What `Model.load_weights` does."""
-    data = read_file(filepath, ENDINGS, "load_weights")
-    arrays = read_arrays(Path(filepath), data)
+    data = read_file(filepath, (*ENDINGS, *keras_weights.ENDINGS), "load_weights")
     names = model.weight_names()
     if not names:
         raise ValueError(
             f"load_weights: model '{model.name}' has no weights yet; call it on data or build(input_shape) first"
         )
-    matched, missing, unexpected = match(names, arrays)
-    problems = []
+    path, problems = Path(filepath), []
+    if path.suffix.lower() in keras_weights.ENDINGS:
+        pairs, missing, unexpected = keras_weights.read_keras_weights(model, path, data), [], []
+    else:
+        arrays = read_arrays(path, data)
+        matched, missing, unexpected = match(names, arrays)
+        pairs = [(variable, names[variable], arrays[name]) for variable, name in matched.items()]
     if missing:
         problems.append(f"the file lacks {listed(missing)}")
     if unexpected:
@@ -101,7 +106,6 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None
             f"load_weights: {str(filepath)!r} does not fit model '{model.name}': {'; '.join(problems)}. Nothing was "
             "loaded; pass skip_mismatch=True to load what fits"
         )
-    pairs = [(variable, names[variable], arrays[name]) for variable, name in matched.items()]
     skipped = assign_all(pairs, f"load_weights: {str(filepath)!r} does not fit model '{model.name}'", skip_mismatch)
     if skipped:
         problems.append(f"shapes differ for {listed(skipped)}")

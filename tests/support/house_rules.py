@@ -33,6 +33,8 @@ LAZY_PACKAGES: dict[str, tuple[str, ...]] = {
     "onnx": ("exporters/",),
     "onnxruntime": ("exporters/runtime.py",),
     "PIL": ("",),
+    "h5py": ("builder/keras_weights.py",),
+    "pooch": ("models/",),
     "safetensors": ("",),
     "threadpoolctl": ("",),
 }
