@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..allocation import keep_freed_memory
 from ..callbacks import CallbackList
 from ..core import tree
 from ..data.sources import arrays_in_memory, class_weighted, make_source, train_validation_split
@@ -114,6 +115,7 @@ def fit(
         steps=batches.steps,
     )  # fmt: skip
     model.stop_training = False
+    keep_freed_memory()
     with limited_threads():
         rehearse = rehearsal(model, batches, validation, class_weight)
         run_epochs(model, range(initial_epoch, epochs), batches, validation, validation_freq, listeners, rehearse)
