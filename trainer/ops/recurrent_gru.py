@@ -22,6 +22,7 @@ from .recurrent_rules import (
     emit_recurrent,
     emit_weight,
     in_single_precision,
+    kernel_arrays,
     mask_steps,
     previous_states,
     time_major,
@@ -105,7 +106,8 @@ def _run_training(
 def _run_gradient(
     d_sequence: np.ndarray, d_h: np.ndarray, x: np.ndarray, h: Any, kernel: np.ndarray, recurrent: np.ndarray,
     bias: Any, mask: Any, sequence: np.ndarray, gates: np.ndarray, *, reset_after: bool,
-) -> tuple[np.ndarray, ...]:  # fmt: skip
+    by_x: bool = True,
+) -> tuple[Any, ...]:  # fmt: skip
     batch, steps, _ = x.shape
     units, dtype = recurrent.shape[0], x.dtype
     z, r, new, inner = (gates[:, k * units : (k + 1) * units] for k in range(4))
@@ -143,7 +145,7 @@ def _run_gradient(
     by_state = np.ascontiguousarray(slopes[:, : 3 * units].transpose(2, 0, 1))
     by_input = by_state.copy()
     by_input[:, :, 2 * units :] = slopes[:, 3 * units :].transpose(2, 0, 1)
-    d_x, d_kernel, d_recurrent, d_bias = weight_gradients(x, before, by_input, kernel)
+    d_x, d_kernel, d_recurrent, d_bias = weight_gradients(x, before, by_input, kernel, by_x)
     flat = by_state.reshape(-1, 3 * units)
     if reset_after:
         d_recurrent = before.reshape(-1, units).T @ flat
@@ -207,6 +209,10 @@ def _vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any, *, reset_after:
 
 
 def _vjp_training(gradients: Any, outputs: Any, inputs: Any, needed: Any, *, reset_after: bool) -> list[Tensor | None]:
+    if not needed[0] and (arrays := kernel_arrays((*gradients[:2], *inputs, outputs[0], outputs[2]))) is not None:
+        results = _run_gradient(*arrays, reset_after=reset_after, by_x=False)
+        found = [None if array is None else Tensor(array) for array in results]
+        return [None if x is None else g for x, g in zip(inputs, [*found, None], strict=True)]
     found = gru_gradient_primitive(*gradients[:2], *inputs, outputs[0], outputs[2], reset_after=reset_after)
     return [None if x is None else g for x, g in zip(inputs, [*found, None], strict=True)]
 

@@ -23,6 +23,7 @@ from .recurrent_rules import (
     emit_recurrent,
     emit_weight,
     in_single_precision,
+    kernel_arrays,
     mask_steps,
     previous_states,
     time_major,
@@ -109,7 +110,8 @@ def _run_training(x: Any, h: Any, c: Any, kernel: Any, recurrent: Any, bias: Any
 def _run_gradient(
     d_sequence: np.ndarray, d_h: np.ndarray, d_c: np.ndarray, x: np.ndarray, h: Any, c: Any, kernel: np.ndarray,
     recurrent: np.ndarray, bias: Any, mask: Any, sequence: np.ndarray, gates: np.ndarray, cells: np.ndarray,
-) -> tuple[np.ndarray, ...]:  # fmt: skip
+    by_x: bool = True,
+) -> tuple[Any, ...]:  # fmt: skip
     """All derivatives of gates and cells at once, then what depends on the step after, then the weights at once."""
     batch, steps, _ = x.shape
     units, dtype = recurrent.shape[0], x.dtype
@@ -150,7 +152,7 @@ def _run_gradient(
     flat = np.empty((batch, steps, 4 * units), dtype)
     flat[:, :, : 3 * units] = slopes[:, units:].transpose(2, 0, 1)
     flat[:, :, 3 * units :] = slopes[:, :units].transpose(2, 0, 1)
-    found = weight_gradients(x, previous_states(sequence, h), flat, kernel)
+    found = weight_gradients(x, previous_states(sequence, h), flat, kernel, by_x)
     return found[0], np.ascontiguousarray(dh.T), np.ascontiguousarray(dc.T), *found[1:]
 
 
@@ -200,6 +202,9 @@ def _vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any) -> list[Tensor 
 
 def _vjp_training(gradients: Any, outputs: Any, inputs: Any, needed: Any) -> list[Tensor | None]:
     sequence, _, _, gates, cells = outputs
+    if not needed[0] and (arrays := kernel_arrays((*gradients[:3], *inputs, sequence, gates, cells))) is not None:
+        found = [None if array is None else Tensor(array) for array in _run_gradient(*arrays, by_x=False)]
+        return [None if x is None else g for x, g in zip(inputs, [*found, None], strict=True)]
     found = lstm_gradient_primitive(*gradients[:3], *inputs, sequence, gates, cells)
     return [None if x is None else g for x, g in zip(inputs, [*found, None], strict=True)]
 

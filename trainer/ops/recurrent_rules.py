@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,9 @@ import numpy as np
 from ..core.dims import equal
 from ..core.emitter import Emitter, Value
 from ..core.errors import DtypeError, ShapeError, format_shape
+from ..core.primitive import plain_arrays
 from ..core.spec import TensorSpec, same_shape
+from ..core.tensor import Tensor
 
 __all__: list[str] = []
 
@@ -66,9 +68,18 @@ def in_single_precision(kernel: Callable[..., Any]) -> Callable[..., Any]:
             return kernel(*arrays, **attributes)
         wide = [a.astype(np.float32) if a is not None and a.dtype.kind == "f" else a for a in arrays]
         results = kernel(*wide, **attributes)
-        return tuple(r.astype(first.dtype) for r in results)
+        return tuple(None if r is None else r.astype(first.dtype) for r in results)
 
     return run
+
+
+def kernel_arrays(tensors: Sequence[Tensor | None]) -> list[np.ndarray | None] | None:
+    """Arrays for a kernel that runs outside of its primitive: while nobody records, and all are there."""
+    present = plain_arrays([x for x in tensors if x is not None])
+    if present is None:
+        return None
+    rest = iter(present)
+    return [None if x is None else next(rest) for x in tensors]
 
 
 def time_major(x: np.ndarray) -> np.ndarray:
@@ -98,11 +109,14 @@ def previous_states(sequence: np.ndarray, start: np.ndarray | None) -> np.ndarra
 
 
 def weight_gradients(
-    x: np.ndarray, before: np.ndarray, slopes: np.ndarray, kernel: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Gradients of inputs, kernel, recurrent kernel and bias from those of the gates, (batch, time, gates)."""
+    x: np.ndarray, before: np.ndarray, slopes: np.ndarray, kernel: np.ndarray, by_x: bool = True
+) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray]:
+    """Gradients of inputs (None where they are data), kernel, recurrent kernel and bias from the gates' slopes.
+
+    slopes: (batch, time, gates)
+    """
     flat = slopes.reshape(-1, slopes.shape[2])
-    d_x = (flat @ kernel.T).reshape(x.shape)
+    d_x = (flat @ kernel.T).reshape(x.shape) if by_x else None
     d_kernel = x.reshape(-1, x.shape[2]).T @ flat
     d_recurrent = before.reshape(-1, before.shape[2]).T @ flat
     return d_x, d_kernel, d_recurrent, np.ones(flat.shape[0], flat.dtype) @ flat
