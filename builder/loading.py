@@ -8,11 +8,13 @@ from typing import Any
 
 from ..exporters import training_info
 from ..exporters.limits import check_file
+from ..exporters.read import read_model as read_proto
 from ..trainer.custom_objects import custom_object_scope
 from ..trainer.serialization import safe_mode_scope
 from .architecture import build_recorded, read_model
 from .compile_config import compile_as_known, restore_optimizer
 from .files import read_file
+from .imported import imported_model
 from .model_files import ModelFiles
 from .recorded_model import RecordedModel
 from .recorded_notes import warn_of_loss
@@ -30,14 +32,16 @@ def load_model(
 ) -> Any:
     """The model that `Model.save` wrote: layers, weights, compile options and the optimizer's state (Keras name).
 
+    Any other ONNX file opens too: its operators become ours, its floating-point weights variables that can be trained.
+
     custom_objects: the user's own classes and functions by name, where they are not registered
     compile: whether to compile the model as it was, ready to be trained on
     safe_mode: whether to refuse code in the file (of `Lambda` layers); none is run in either case
 
     A class that is not known here, or cannot be made again, is replaced by what was recorded of it (`RecordedModel`),
     with a warning that names it and what is lost; so are unknown metrics left out, and a model whose loss or optimizer
-    is unknown stays uncompiled. Raises `ValueError` for a foreign, incomplete or damaged file, `FileNotFoundError` and
-    `IsADirectoryError`.
+    is unknown stays uncompiled. Raises `ValueError` for an incomplete or damaged file, `UnsupportedOperatorError` for
+    one with operators that cannot be computed here, `FileNotFoundError` and `IsADirectoryError`.
 
     >>> import tempfile, pathlib, sardonyx as sx
     >>> model = sx.Sequential([sx.Input((4,)), sx.layers.Dense(2)])
@@ -50,7 +54,10 @@ def load_model(
     try:
         check_file(data)
         proto = training_info.from_bytes(data)
-        record = read_record(training_info.properties(proto))
+        properties = training_info.properties(proto)
+        if PROPERTY not in properties:
+            return imported_model(read_proto(filepath))
+        record = read_record(properties)
         values = read_values(record, proto)
     except ValueError as error:
         raise ValueError(f"load_model: {str(filepath)!r} cannot be opened: {error}") from None
@@ -77,14 +84,8 @@ def load_model(
 
 def read_record(properties: Mapping[str, str]) -> dict[str, Any]:
     """The description of the model in a file's metadata. Raises `ValueError` when there is none, or a damaged one."""
-    text = properties.get(PROPERTY)
-    if text is None:
-        raise ValueError(
-            "it is an ONNX file without the architecture of a model: one that was exported, not saved, or made by "
-            "another library, or a part of a saved one. Model.save writes files that can be trained on"
-        )
     try:
-        record = json.loads(text)
+        record = json.loads(properties[PROPERTY])
         if not isinstance(record, dict) or record["format"] > FORMAT:
             raise ValueError(f"it was saved by a newer version, {record['version']}; upgrade to open it")
         if not isinstance(record["architecture"], dict) or not isinstance(record["values"], dict):

@@ -32,7 +32,6 @@ class Program:
         self.weights = dict(weights or {})
         self.opsets = opset_versions(model)
         self.functions = {(_domain(f.domain), f.name, getattr(f, "overload", "")): f for f in model.functions}
-        self.constants: Scope = {}
         self.given = {x.name for x in model.graph.initializer} | {x.values.name for x in model.graph.sparse_initializer}
 
     @property
@@ -52,8 +51,12 @@ class Program:
     def run_graph(self, graph: Any, outer: Scope, inputs: Scope, opsets: Mapping[str, int]) -> list[Value]:
         """The results of a graph whose nodes may read values of the graph around it."""
         scope: Scope = {**outer, **self._initializers(graph), **inputs}
+        weights = self.weights if graph is self.model.graph else {}
         for node in graph.node:
-            self._run_node(node, scope, opsets, {})
+            if weights and node.output and node.output[0] in weights:
+                scope[node.output[0]] = weights[node.output[0]]
+            else:
+                self.run_node(node, scope, opsets, {})
         return [_named(scope, x.name, "an output of the graph") for x in graph.output]
 
     def _initializers(self, graph: Any) -> Scope:
@@ -67,7 +70,8 @@ class Program:
             found[sparse.values.name] = Tensor(tensor_array(sparse))
         return found
 
-    def _run_node(self, node: Any, scope: Scope, opsets: Mapping[str, int], references: Mapping[str, Any]) -> None:
+    def run_node(self, node: Any, scope: Scope, opsets: Mapping[str, int], references: Mapping[str, Any]) -> None:
+        """One node: its results are added to the scope."""
         inputs = [_named(scope, name, f"an input of {node.op_type}") if name else None for name in node.input]
         attributes: dict[str, Any] = {}
         for attribute in node.attribute:
@@ -124,7 +128,7 @@ class Program:
         references = {a.name: attribute_value(a, None) for a in function.attribute_proto}
         references.update(call.attributes)
         for inner in function.node:
-            self._run_node(inner, scope, opsets, references)
+            self.run_node(inner, scope, opsets, references)
         return [scope.get(name) for name in function.output]
 
 

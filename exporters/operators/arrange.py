@@ -41,8 +41,14 @@ def slices(call: Call, x: Any, starts: Any = None, ends: Any = None, axes: Any =
     return Tensor(x.array[tuple(index)]) if x.array is not None and not contains_dim(tuple(index)) else x[tuple(index)]
 
 
+ENDLESS = 10**8
+"""No axis of unknown size is longer: a bound beyond is its end."""
+
+
 def _bounded(item: slice, size: Any, step: int) -> slice:
     """Ends before the first element mean nothing to Python when it walks backwards."""
+    if step > 0 and isinstance(size, Dim) and isinstance(item.stop, int) and item.stop >= ENDLESS:
+        return slice(item.start, None, step)
     if step < 0 and isinstance(item.stop, int) and isinstance(size, int) and item.stop < -size:
         return slice(item.start, None, step)
     return item

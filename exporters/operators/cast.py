@@ -11,7 +11,7 @@ from ...trainer.core.tensor import Tensor
 from ..lazy import onnx
 from ..protos import element_code, element_type, text_array
 from .table import Call, operator
-from .values import Sizes, is_native, is_string
+from .values import Sizes, fixed, is_native, is_string
 
 
 @operator("Cast", raw=True)
@@ -33,7 +33,7 @@ def _cast(call: Call, x: Tensor, code: int) -> Tensor:
     dtype = element_type(code)
     if is_native(x.dtype) and is_native(dtype):
         return x if x.dtype == dtype else ops.cast(x, dtype)
-    array = x.value("a cast of this type")
+    array = fixed(call, x, "what becomes an element type that NumPy does not have")
     if is_string(x):
         return Tensor(_from_text(array, dtype))
     if dtype.kind == "O":
@@ -73,4 +73,4 @@ def bit_cast(call: Call, x: Tensor) -> Tensor:
     dtype = element_type(call.get("to"))
     if is_native(x.dtype) and is_native(dtype):
         return ops.view(x, dtype)
-    return Tensor(x.value("reading bits as this type").view(dtype))
+    return Tensor(fixed(call, x, "what is read as another type").view(dtype))

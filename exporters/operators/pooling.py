@@ -11,7 +11,7 @@ from ...trainer.core.dims import ceil_divide
 from ...trainer.core.tensor import Tensor
 from ...trainer.ops.pooling_primitives import average_pool_primitive, max_pool_primitive
 from .convolution import frame, spatial_attributes
-from .table import Call, operator, plain
+from .table import Call, UnsupportedOperatorError, operator, plain
 from .values import fixed, integers, scalar_like
 
 
@@ -39,10 +39,16 @@ class Window:
         """Cells to add behind so that a last, partial window counts; none that starts behind the image."""
         span = n + pads - ((k - 1) * d + 1)
         count = ceil_divide(span, s)
-        if isinstance(count, int) and count * s >= n + low:
+        if not isinstance(count, int):
+            if pads - low + s > (k - 1) * d + 1:
+                raise UnsupportedOperatorError(
+                    f"ceil_mode with padding on an image of unknown size {n}: whether the last window starts in the "
+                    "frame depends on it. Give the size as a number when the file is opened."
+                )
+            return count * s - span
+        if count * s >= n + low:
             count -= 1
-        surplus = count * s - span
-        return max(surplus, 0) if isinstance(surplus, int) else surplus
+        return max(count * s - span, 0)
 
     @property
     def plain(self) -> bool:
@@ -82,9 +88,12 @@ def windows(x: Tensor, window: Window, fill: Any) -> Tensor:
 def max_pool(call: Call, x: Tensor) -> Any:
     """The largest cell of each window, and where it is in the whole tensor."""
     window = Window(call, x)
-    if window.plain and not call.wants(1) and x.dtype.kind == "f":
-        return max_pool_primitive(x, **_options(window, window.full))
     fill = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    if not call.wants(1) and x.dtype.kind == "f" and all(d == 1 for d in window.dilations):
+        if window.plain:
+            return max_pool_primitive(x, **_options(window, window.full))
+        framed = ops.pad(x, [(0, 0), (0, 0), *window.full], constant_values=np.finfo(x.dtype).min)
+        return max_pool_primitive(framed, **_options(window, "valid"))
     cells = windows(x, window, fill)
     rank = len(window.pool)
     flat = ops.reshape(cells, (*cells.shape[: 2 + rank], -1))
@@ -128,6 +137,9 @@ def average_pool(call: Call, x: Tensor) -> Tensor:
         window.pads = ((0, 0),) * len(window.pool)
     if window.plain:
         return average_pool_primitive(x, **_options(window, window.full))
+    if all(d == 1 for d in window.dilations):
+        parts = [ops.pad(v, [(0, 0), (0, 0), *window.full]) for v in (x, ones)]
+        return ops.divide(*[average_pool_primitive(v, **_options(window, "valid")) for v in parts])
     axes = tuple(range(-len(window.pool), 0))
     return ops.divide(ops.sum(windows(x, window, 0), axes), ops.sum(windows(ones, window, 0), axes))
 

@@ -161,11 +161,6 @@ def damaged(folder: Path, change: Callable[[Any], Any]) -> Path:
     return path
 
 
-def exported(folder: Path) -> Path:
-    STYLES["sequential"]().export(folder / "m.onnx")
-    return folder / "m.onnx"
-
-
 def text(folder: Path, content: bytes, name: str = "m.onnx") -> Path:
     (folder / name).write_bytes(content)
     return folder / name
@@ -185,9 +180,6 @@ UNREADABLE: list[tuple[str, Callable[[Path], Path], type[Exception], str]] = [
     ("another ending", lambda f: text(f, b"", "m.keras"), ValueError, "ends in .onnx"),
     ("an empty file", lambda f: text(f, b""), ValueError, "the file is empty"),
     ("a text", lambda f: text(f, b"hello, this is a text and no model"), ValueError, "is not an ONNX file"),
-    ("an exported file", exported, ValueError, "without the architecture"),
-    ("no metadata", lambda f: damaged(f, lambda p: p.ClearField("metadata_props")), ValueError,
-     "without the architecture"),
     ("no arrays", lambda f: damaged(f, lambda p: p.ClearField("training_info")), ValueError, "is missing or damaged"),
     ("no weights", lambda f: damaged(f, lambda p: p.graph.ClearField("initializer")), ValueError,
      "is missing or damaged"),
