@@ -14,14 +14,15 @@ from .plan import Plan
 
 
 def output_names(plan: Plan) -> list[str]:
-    """Names of a plan's outputs: dictionary keys, or the names of a file it was read from, or of the layers that make them."""
+    """Names of a plan's outputs: dictionary keys, or names that a file gave them, or those of the layers they are of."""
     found: list[str] = []
     for path, x in tree.flatten_with_path(plan.outputs):
         keys = [str(key) for key in path if isinstance(key, str)]
-        node = x.symbol.node if x is not None and x.symbol is not None else None
+        symbol = x.symbol if x is not None else None
+        node = symbol.node if symbol is not None else None
         scope = node.scope if node is not None else None
         layer_name = list(scope.ancestors())[-1].layer.name if isinstance(scope, LayerCall) else None
-        given = x.symbol.name if node is not None else None
+        given = symbol.name if symbol is not None and node is not None else None
         own = node.primitive.name if node is not None else f"output_{len(found)}"
         name = "/".join(keys) or given or layer_name or own
         count, base = 1, name
