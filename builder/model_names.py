@@ -14,7 +14,7 @@ from .plan import Plan
 
 
 def output_names(plan: Plan) -> list[str]:
-    """Names of a plan's outputs: dictionary keys, or names that a file gave them, or those of the layers they are of."""
+    """Names of a plan's outputs: dictionary keys, or names that a file gave them, or those of their layers."""
     found: list[str] = []
     for path, x in tree.flatten_with_path(plan.outputs):
         keys = [str(key) for key in path if isinstance(key, str)]
