@@ -215,7 +215,7 @@ MISTAKES: dict[str, tuple[Program, type[Exception], tuple[str, ...], Program]] =
         forgot_super_of_layer, RuntimeError, ("Scaled: call super().__init__() first",), called_super_of_layer),
     "layer made in call": (
         lambda: trained(own_layer(lambda self, x: L.Dense(1)(x))).fit(X, Y, verbose=0), ValueError,
-        ("layer 'own/dense' (Dense) is made inside call()", "Make it in __init__"),
+        ("(Dense) is made inside call()", "Make it in __init__"),
         lambda: trained(own_layer(lambda self, x: self.dense(x), dense=L.Dense(1))).fit(X, Y, verbose=0)),
     "forgotten return": (
         lambda: trained(own_layer(lambda self, x: None)).fit(X, Y),

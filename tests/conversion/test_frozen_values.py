@@ -220,3 +220,14 @@ def test_item_assignment_teaches(symbolic):
 
     with pytest.raises(TypeError, match=r"not changed in place(.|\n)*x\[0\] = 1.0(.|\n)*ops.slice_update"):
         sx.trace(change, sx.TensorSpec((3,))) if symbolic else change(sx.Tensor(X[0]))
+
+
+def test_first_values_of_weights_may_be_drawn_with_numpy():
+    generator = np.random.default_rng(0)
+
+    def call(x):
+        weight = sx.Variable(lambda shape, dtype: generator.normal(size=shape).astype(dtype), (2,))
+        return x * weight
+
+    graph = sx.trace(call, sx.TensorSpec((2,)))
+    np.testing.assert_array_equal(graph.run(np.ones(2, "float32")), graph.variables[0])

@@ -17,13 +17,13 @@ def weight(name: str, *shape: int) -> Any:
     """A variable with values that depend on its name alone."""
     rng = np.random.default_rng(list(name.encode()))
     scale = np.sqrt(2 / np.prod(shape[:-1])) if len(shape) > 1 else 0.1
-    return sx.Variable((rng.normal(size=shape) * scale).astype(np.float32), name=name)
+    return sx.Variable(lambda size, dtype: (rng.normal(size=size) * scale).astype(dtype), shape, name=name)
 
 
 def positive(name: str, size: int) -> Any:
     """A variable of positive values."""
     rng = np.random.default_rng(list(name.encode()))
-    return sx.Variable((0.5 + rng.random(size)).astype(np.float32), name=name)
+    return sx.Variable(lambda shape, dtype: (0.5 + rng.random(shape)).astype(dtype), (size,), name=name)
 
 
 def dense(x: Any, name: str, units: int) -> Any:

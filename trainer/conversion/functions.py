@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..core.draws import frozen_draw
+from ..core.draws import are_allowed, frozen_draw
 from ..core.errors import is_own_file
 from ..core.operators import FUNCTIONS
 from ..core.state import state
@@ -154,7 +154,7 @@ GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 def refuse_draw(function: Any) -> None:
     """Raise `SymbolicValueError` for a method of a generator of Python's or NumPy's, such as `np.random.rand`."""
     generator = getattr(function, "__self__", None)
-    if isinstance(generator, GENERATORS):
+    if isinstance(generator, GENERATORS) and not are_allowed():
         name = getattr(function, "__name__", "")
         raise frozen_draw(f"{type(generator).__module__.partition('.')[0]}'s {type(generator).__name__}.{name}")
 

@@ -19,6 +19,7 @@ class Draws:
 
     def __init__(self) -> None:
         self.before = _states()
+        self.allowed = 0
 
     def note(self) -> None:
         """Take the present states as those of the beginning."""
@@ -59,10 +60,18 @@ def own_draws() -> Iterator[None]:
         yield
         return
     outer.draws.check()
+    outer.draws.allowed += 1
     try:
         yield
     finally:
+        outer.draws.allowed -= 1
         outer.draws.note()
+
+
+def are_allowed() -> bool:
+    """Whether what is drawn at this moment is no part of a computation."""
+    draws = state.traces[0].draws if state.traces else None
+    return draws is None or draws.allowed > 0
 
 
 def _states() -> tuple[Any, Any]:

@@ -178,13 +178,14 @@ def _explain(primitive: Primitive, inputs: Sequence[Any], attributes: Mapping[st
         inferred = primitive.infer(*specs, **attributes)
     except (ShapeError, DtypeError) as known:
         raise at_user_line(with_operation(known, primitive, specs)) from None
-    empty = [np.empty(spec.shape, spec.dtype) for spec in (inferred if type(inferred) is tuple else (inferred,))]
-    if any(array.size for array in empty) or not isinstance(error, (ValueError, IndexError)):
+    made = inferred if type(inferred) is tuple else (inferred,)
+    is_nothing = all(0 in spec.shape and not contains_dim(spec.shape) for spec in made)
+    if not is_nothing or not isinstance(error, (ValueError, IndexError)):
         if any(spec is not None and 0 in spec.shape for spec in specs):
             shapes = " and ".join(format_shape(spec.shape) for spec in specs if spec is not None)
             raise ShapeError(f"{primitive.name}: not defined for an empty tensor; got shapes {shapes}") from error
         raise error
-    outputs = tuple(Tensor(array) for array in empty)  # not every kernel runs on nothing, to give nothing
+    outputs = tuple(Tensor(np.empty(spec.shape, spec.dtype)) for spec in made)  # not every kernel runs on nothing
     if state.tapes:
         record(primitive, inputs, attributes, outputs)
     return outputs if type(inferred) is tuple else outputs[0]

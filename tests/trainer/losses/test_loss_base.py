@@ -189,7 +189,7 @@ MESSAGES = [
      "mean_squared_error: expected y_true and y_pred of one shape, got y_true (4, 3) and y_pred (4, 2). The targets"
      " have 3 values in the last axis, the model gives 2: end the model with 3 units, or give targets of shape (4, 2)"),
     (lambda: losses.mean_squared_error(zeros(4, 3), zeros(5, 3)), ShapeError, "The numbers of samples differ"),
-    (lambda: losses.mean_squared_error(zeros(4), zeros(4, 3)), ShapeError, "Give targets of shape (4, 3), or let the"),
+    (lambda: losses.mean_squared_error(zeros(4), zeros(4, 3)), ShapeError, "or give targets of shape (4, 3)."),
     (lambda: losses.MeanSquaredError()(zeros(4, 1), zeros(4, 3)), ShapeError, "end the model with 1 units"),
     (lambda: losses.MeanSquaredError()(T, P, sample_weight=[1, 2]), ShapeError,
      "mean_squared_error: sample_weight of shape (2,) does not fit values of shape (3,). Give one weight for each sam"),
@@ -204,7 +204,7 @@ MESSAGES = [
      "expected y_true of class numbers, of shape (4,) for y_pred (4, 3); got y_true (4, 3). The targets look one-hot: "
      'use the dense form (CategoricalCrossentropy, "categorical_crossentropy"), or make them class numbers with'),
     (lambda: SPARSE_LOSS(zeros(4, 2), zeros(4, 3)), ShapeError, "One-hot targets would need 3 classes and the dense"),
-    (lambda: SPARSE_LOSS(zeros(5), zeros(4, 3)), ShapeError, "Every position of the output needs one class number."),
+    (lambda: SPARSE_LOSS(zeros(5), zeros(4, 3)), ShapeError, "put Flatten() or a global pooling layer before"),
     (lambda: SPARSE_LOSS([0, 3], zeros(2, 3)), ValueError,
      "sparse_categorical_crossentropy: class numbers go from 0 to 2 for 3 outputs, got 0 to 3. End the model with"),
     (lambda: SPARSE_LOSS([1, 3], zeros(2, 3)), ValueError, "Numbers that start at 1 must be reduced by 1."),
