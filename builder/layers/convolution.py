@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...trainer import ops
+from ...trainer import activations, ops
 from ...trainer.core.errors import ShapeError
+from ...trainer.ops.convolution import conv_relu
 from ..input_spec import InputSpec
 from .checks import data_format_of, integer_tuple, one_of, positive_integer
 from .dense import WeightedLayer
@@ -100,8 +101,10 @@ class Convolution(SpatialLayer):
     def call(self, inputs: Any) -> Any:
         """The convolution, the bias, the activation."""
         x, padding = self.pad_causal(inputs)
-        x = ops.conv(x, self.kernel, self.strides, padding, self.data_format, self.dilation_rate, self.bias)
-        return self.activate(x)
+        settings = self.strides, padding, self.data_format, self.dilation_rate, self.bias
+        if self.activation is activations.relu:
+            return conv_relu(x, self.kernel, *settings)
+        return self.activate(ops.conv(x, self.kernel, *settings))
 
 
 @LAYERS.register("Convolution1D")

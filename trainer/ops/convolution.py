@@ -6,10 +6,13 @@ from typing import Any
 
 from ..core.dims import Size, is_static
 from ..core.errors import ShapeError, format_shape
+from ..core.primitive import Primitive
+from ..core.state import state
 from ..core.tensor import Tensor
 from .broadcast import reshape
 from .convert import promote_all, to_float
-from .convolution_primitives import convolution_input_gradient, convolution_primitive
+from .convolution_primitives import convolution_input_gradient, convolution_primitive, convolution_relu_primitive
+from .rectifier import relu
 from .windows import (
     Pads,
     channels,
@@ -61,6 +64,26 @@ def conv(
     >>> sx.ops.conv(sx.ops.ones((1, 5, 5, 3)), sx.ops.ones((3, 3, 3, 8)), strides=2, padding="same").shape
     (1, 3, 3, 8)
     """
+    return _convolve(convolution_primitive, inputs, kernel, strides, padding, data_format, dilation_rate, bias)
+
+
+def conv_relu(inputs: Any, *arguments: Any) -> Tensor:
+    """`relu(conv(inputs, *arguments))`, as one kernel where the input is no symbolic tensor."""
+    if type(inputs) is Tensor and inputs.array is not None and not state.traces:
+        return _convolve(convolution_relu_primitive, inputs, *arguments)
+    return relu(conv(inputs, *arguments))
+
+
+def _convolve(
+    primitive: Primitive,
+    inputs: Any,
+    kernel: Any,
+    strides: Any,
+    padding: Any,
+    data_format: str | None,
+    dilation_rate: Any,
+    bias: Any,
+) -> Tensor:
     image, kernel, bias = _operands("conv", inputs, kernel, bias)
     last = standard_data_format(data_format, "conv") == "channels_last"
     rank = len(image.shape) - 2
@@ -69,7 +92,7 @@ def conv(
     dilation = per_axis(dilation_rate, rank, "dilation_rate", "conv")
     taps, (inner, filters) = kernel.shape[:-2], kernel.shape[-2:]
     pads = name if name != "causal" else ((extent(taps[0], dilation[0]) - 1, 0),)
-    return convolution_primitive(
+    return primitive(
         image, kernel, *([] if bias is None else [bias]), strides=steps, padding=pads, dilation=dilation,
         groups=_groups(channels(image.shape, last), inner, filters), channels_last=last,
     )  # fmt: skip

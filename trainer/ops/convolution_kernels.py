@@ -12,6 +12,7 @@ from math import gcd, prod
 
 import numpy as np
 
+from .convolution_finish import Finish
 from .depthwise_kernels import correlate_depthwise, correlate_depthwise_kernel
 from .memory import empty
 from .windows import frame_slices
@@ -27,31 +28,42 @@ FEW_CHANNELS = 4
 
 
 def correlate(
-    x: np.ndarray, kernel: np.ndarray, strides: Sizes, dilation: Sizes, lows: Sizes, sizes: Sizes, groups: int = 1
+    x: np.ndarray,
+    kernel: np.ndarray,
+    strides: Sizes,
+    dilation: Sizes,
+    lows: Sizes,
+    sizes: Sizes,
+    groups: int = 1,
+    finish: Finish | None = None,
 ) -> np.ndarray:
     """`out[n, o, :] = sum over t of x[n, o*stride + t*dilation - low, :] @ kernel[t]`, zero outside of x.
 
     Lows may be negative (cells skipped). Kernel: (*taps, channels / groups, filters). Sizes: the result's spatial ones.
+    What is to `finish` is done block by block.
     """
+    finish = finish or Finish()
     taps, (depth, filters) = kernel.shape[:-2], kernel.shape[-2:]
     if depth == 1 and groups > 1:
-        return correlate_depthwise(x, kernel[..., 0, :], filters // groups, strides, dilation, lows, sizes)
+        return finish(correlate_depthwise(x, kernel[..., 0, :], filters // groups, strides, dilation, lows, sizes))
     if groups == 1 and suits_winograd(taps, strides, dilation, depth, filters, sizes, x.dtype):
-        return correlate_3x3(x, kernel, lows, sizes)
+        return correlate_3x3(x, kernel, lows, sizes, finish)
     out = empty((x.shape[0], *sizes, filters), x.dtype)
     if not out.size:
         return out
     rows = out.reshape(-1, filters)
     if prod(taps) == 1:
         _multiply_pointwise(x, kernel.reshape(depth, filters), strides, lows, sizes, groups, rows)
-        return out
+        return finish(out)
     width = filters // groups
     for g in range(groups):
         part = kernel[..., g * width : (g + 1) * width].reshape(-1, width)
         source = x if groups == 1 else x[..., g * depth : (g + 1) * depth]
         for start, stop, patches in patch_blocks(source, taps, strides, dilation, lows, sizes):
             np.matmul(patches, part, out=rows[start:stop, g * width : (g + 1) * width])
-    return out
+            if groups == 1:
+                finish(rows[start:stop])
+    return out if groups == 1 else finish(out)
 
 
 def _multiply_pointwise(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,12 @@ from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
 from .arithmetic import add
 from .broadcast import sum_axes
+from .comparison import greater
+from .convolution_finish import Finish
 from .convolution_kernels import correlate, correlate_gradients, correlate_input, correlate_kernel
 from .convolution_lowering import lower_convolution, lower_input_gradient, lower_kernel_gradient
 from .precision import in_single
+from .selection import gate
 from .windows import (
     Padding,
     channels,
@@ -33,36 +37,32 @@ def _lows(padding: Padding, sizes: Shape, taps: Shape, strides: Shape, dilation:
     return tuple(low for low, _ in pads_of(padding, sizes, taps, strides, dilation))
 
 
-@in_single
-def _convolution_run(
-    x: np.ndarray,
-    kernel: np.ndarray,
-    bias: np.ndarray | None = None,
-    *,
-    strides: Shape,
-    padding: Padding,
-    dilation: Shape,
-    groups: int,
-    channels_last: bool,
-) -> np.ndarray:
-    taps = kernel.shape[:-2]
-    if x.ndim != len(taps) + 2 or channels(x.shape, channels_last) != kernel.shape[-2] * groups:
-        raise ValueError("image and kernel do not fit")
-    sizes = spatial(x.shape, channels_last)
-    result = output_sizes(padding, sizes, taps, strides, dilation, "kernel")
-    lows = _lows(padding, sizes, taps, strides, dilation)
-    out = correlate(to_channels_last(x, channels_last), kernel, strides, dilation, lows, result, groups)  # pyright: ignore[reportArgumentType]
-    return from_channels_last(out if bias is None else add_bias(out, bias), channels_last)
+def _convolution_kernel(rectified: bool) -> Callable[..., np.ndarray]:
+    @in_single
+    def run(
+        x: np.ndarray,
+        kernel: np.ndarray,
+        bias: np.ndarray | None = None,
+        *,
+        strides: Shape,
+        padding: Padding,
+        dilation: Shape,
+        groups: int,
+        channels_last: bool,
+    ) -> np.ndarray:
+        taps = kernel.shape[:-2]
+        if x.ndim != len(taps) + 2 or channels(x.shape, channels_last) != kernel.shape[-2] * groups:
+            raise ValueError("image and kernel do not fit")
+        if bias is not None and bias.shape != kernel.shape[-1:]:
+            raise ValueError("bias and kernel do not fit")
+        sizes = spatial(x.shape, channels_last)
+        result = output_sizes(padding, sizes, taps, strides, dilation, "kernel")
+        lows = _lows(padding, sizes, taps, strides, dilation)
+        image, finish = to_channels_last(x, channels_last), Finish(bias, rectified)
+        out = correlate(image, kernel, strides, dilation, lows, result, groups, finish)  # pyright: ignore[reportArgumentType]
+        return from_channels_last(out, channels_last)
 
-
-def add_bias(out: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """Add one number a channel, in place; repeated along a row so that the inner loop is long."""
-    if not out.size:
-        return out
-    width = out.shape[-2]
-    rows = out.reshape(-1, width * out.shape[-1])
-    rows += np.tile(bias, width)
-    return out
+    return run
 
 
 def _check_bias(bias: TensorSpec | None, filters: Any, dtype: np.dtype) -> None:
@@ -128,12 +128,32 @@ def _convolution_vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any, **a
 
 convolution_primitive = Primitive(
     name="convolution",
-    run=_convolution_run,
+    run=_convolution_kernel(False),
     infer=_convolution_infer,
     lower=lower_convolution,
     joint_vjp=_convolution_vjp,
     residuals="inputs",
 )
+
+
+def _rectified_lower(emit: Emitter, *inputs: Value, **attributes: Any) -> Value:
+    return emit("Relu", lower_convolution(emit, *inputs, **attributes))
+
+
+def _rectified_vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any, **attributes: Any) -> list[Tensor | None]:
+    g = gate(gradients[0], greater(outputs[0], 0))
+    return _convolution_vjp((g,), outputs, inputs, needed, **attributes)
+
+
+convolution_relu_primitive = Primitive(
+    name="convolution_relu",
+    run=_convolution_kernel(True),
+    infer=_convolution_infer,
+    lower=_rectified_lower,
+    joint_vjp=_rectified_vjp,
+    residuals="all",
+)
+"""For arrays: in a graph the operators stand by themselves, where exporters and engines know them."""
 
 
 @in_single
@@ -152,11 +172,13 @@ def _input_gradient_run(
     taps = kernel.shape[:-2]
     if dy.ndim != len(taps) + 2 or channels(dy.shape, channels_last) != kernel.shape[-1]:
         raise ValueError("image and kernel do not fit")
+    if bias is not None and bias.shape != (kernel.shape[-2] * groups,):
+        raise ValueError("bias and kernel do not fit")
     sizes = tuple(size.__index__() for size in sizes)
     lows = _lows(padding, sizes, taps, strides, dilation)
     source = to_channels_last(dy, channels_last)
     out = correlate_input(source, kernel, strides, dilation, lows, sizes, groups)  # pyright: ignore[reportArgumentType]
-    return from_channels_last(out if bias is None else add_bias(out, bias), channels_last)
+    return from_channels_last(Finish(bias)(out), channels_last)
 
 
 def _input_gradient_infer(

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .convolution_finish import Finish
 from .memory import empty
 from .windows import frame_slices
 
@@ -159,7 +160,9 @@ def _tiled(dy: np.ndarray, plan: _Plan) -> np.ndarray:
     return padded
 
 
-def correlate_3x3(x: np.ndarray, kernel: np.ndarray, lows: Sizes, sizes: Sizes) -> np.ndarray:
+def correlate_3x3(
+    x: np.ndarray, kernel: np.ndarray, lows: Sizes, sizes: Sizes, finish: Finish | None = None
+) -> np.ndarray:
     """`out[n, i, j] = sum over a, b of x[n, i + a - low, j + b - low] @ kernel[a, b]`."""
     depth, filters = kernel.shape[-2:]
     form = transforms(x.dtype)
@@ -173,6 +176,8 @@ def correlate_3x3(x: np.ndarray, kernel: np.ndarray, lows: Sizes, sizes: Sizes) 
         target = _result_tiles(out, block, plan.wide)
         results = patches(TILE * TILE, block.count * filters)
         np.matmul(form.result, found.reshape(REACH * REACH, -1), out=results)
+        if finish is not None:
+            finish(results.reshape(-1, filters))
         np.copyto(target, results.reshape(target.shape))
     if (plan.high * TILE, plan.wide * TILE) == sizes:
         return out
