@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from ...trainer import ops
-from ...trainer.core.dims import Dim, contains_dim
+from ...trainer.core.dims import Dim, contains_dim, fresh, product
+from ...trainer.core.spec import TensorSpec
 from ...trainer.core.tensor import Tensor
+from .opaque import opaque
 from .table import Call, operator
 from .values import Sizes, axis_in, fixed, integers, number, scalar_like
 
@@ -160,7 +162,15 @@ def non_zero(call: Call, x: Tensor) -> Tensor:
     return ops.stack([ops.cast(places, np.int64) for places in ops.nonzero(x)])
 
 
-@operator("Unique")
+def _once(call: Call, x: TensorSpec) -> tuple[TensorSpec, ...]:
+    count, axis = fresh("unique"), call.get("axis")
+    whole = x.shape[axis] if axis is not None else product(x.shape)
+    along = 0 if axis is None else axis % len(x.shape)
+    shape = (count,) if axis is None else (*x.shape[:along], count, *x.shape[along + 1 :])
+    return (TensorSpec(shape, x.dtype), *[TensorSpec((size,), np.int64) for size in (count, whole, count)])
+
+
+@opaque("Unique", _once, sizes=True)
 def unique(call: Call, x: Tensor) -> tuple[Tensor, ...]:
     """Elements, or slices along an axis, once each; with their first places, what each is, and counts."""
     array = fixed(call, x, "the tensor")

@@ -8,9 +8,11 @@ import numpy as np
 
 from ...trainer import ops
 from ...trainer.core.dims import Dim, maximum
+from ...trainer.core.spec import TensorSpec
 from ...trainer.core.tensor import Tensor
 from ...trainer.ops.convolution_primitives import convolution_input_gradient, convolution_primitive
 from .linear import centred
+from .opaque import opaque
 from .table import Call, operator
 from .values import fixed, integers
 
@@ -124,7 +126,11 @@ def columns_to_image(call: Call, x: Tensor, image_shape: Any, block_shape: Any) 
     return ops.reshape(image, (n, depth, *sizes))
 
 
-@operator("DeformConv")
+def _deformed(call: Call, x: TensorSpec, kernel: TensorSpec, offset: TensorSpec, *rest: Any) -> TensorSpec:
+    return TensorSpec((x.shape[0], kernel.shape[0], *offset.shape[2:]), x.dtype)
+
+
+@opaque("DeformConv", _deformed)
 def deformable_conv(
     call: Call, x: Tensor, kernel: Tensor, offset: Tensor, bias: Any = None, mask: Any = None
 ) -> Tensor:

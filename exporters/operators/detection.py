@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 from ...trainer import ops
+from ...trainer.core.dims import fresh
+from ...trainer.core.spec import TensorSpec
 from ...trainer.core.tensor import Tensor
-from .table import Call, operator
+from .opaque import opaque
+from .table import Call
 from .values import fixed, number
 
 
@@ -22,7 +25,7 @@ def _overlap(box: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
 
 
-@operator("NonMaxSuppression")
+@opaque("NonMaxSuppression", lambda call, *specs: TensorSpec((fresh("boxes"), 3), np.int64), sizes=True)
 def non_max_suppression(
     call: Call, boxes: Tensor, scores: Tensor, most: Any = None, overlap: Any = None, least: Any = None
 ) -> Tensor:
@@ -63,7 +66,12 @@ def _between(image: np.ndarray, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarra
     )  # fmt: skip
 
 
-@operator("RoiAlign")
+def _regions(call: Call, x: TensorSpec, rois: TensorSpec, *rest: Any) -> TensorSpec:
+    height, width = call.get("pooled_shape") or (call.get("output_height", 1), call.get("output_width", 1))
+    return TensorSpec((rois.shape[0], x.shape[1], height, width), x.dtype)
+
+
+@opaque("RoiAlign", _regions, before=(16, {"coordinate_transformation_mode": "output_half_pixel"}))
 def roi_align(call: Call, x: Tensor, rois: Tensor, batch: Tensor) -> Tensor:
     """Regions of images in one size, cells read between those of the image and averaged, or the largest taken."""
     images, boxes = fixed(call, x, "the images"), fixed(call, rois, "the regions")
@@ -87,7 +95,7 @@ def roi_align(call: Call, x: Tensor, rois: Tensor, batch: Tensor) -> Tensor:
     return Tensor(found)
 
 
-@operator("MaxRoiPool")
+@opaque("MaxRoiPool", _regions)
 def max_roi_pool(call: Call, x: Tensor, rois: Tensor) -> Tensor:
     """The largest cells of regions, each cut into the same number of windows."""
     images, boxes = fixed(call, x, "the images"), fixed(call, rois, "the regions")

@@ -144,6 +144,22 @@ def one_node(folder: Path, *arguments: object, inputs: dict[str, object], **attr
     return folder / "m.onnx"
 
 
+def test_operators_without_a_form_of_ours_stand_in_the_graph(tmp_path: Path):
+    path = one_node(
+        tmp_path, "RoiAlign", ["x", "rois", "batch"], ["y"], output_height=2, output_width=2, sampling_ratio=2,
+        inputs={"x": [1, 2, 6, 6], "rois": ["R", 4], "batch": helper.make_tensor_value_info("batch", 7, ["R"])},
+    )  # fmt: skip
+    model = sx.models.load_model(path)
+    draw = np.random.default_rng(4)
+    corners = np.sort(draw.uniform(0, 5, size=(3, 2, 2)), axis=1).reshape(3, 4)
+    values = [draw.normal(size=(1, 2, 6, 6)).astype(np.float32), corners.astype(np.float32), np.zeros(3, np.int64)]
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    expected = session.run(None, dict(zip(["x", "rois", "batch"], values, strict=True)))[0]
+    model.save(tmp_path / "saved.onnx")
+    for found in (model, sx.models.load_model(tmp_path / "saved.onnx")):
+        np.testing.assert_allclose(np.asarray(found(values)), expected, rtol=1e-4, atol=1e-5)
+
+
 SEQUENCE = helper.make_value_info(
     "x", helper.make_sequence_type_proto(helper.make_tensor_type_proto(TensorProto.FLOAT, [2]))
 )
