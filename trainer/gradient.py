@@ -40,12 +40,20 @@ def backpropagate(
     found: dict[int, Tensor] = {}
     for entry in _consume(entries) if release else reversed(entries):
         primitive, input_keys, inputs, attributes, output_keys, outputs = entry
-        incoming = [gradients.pop(key, None) for key in output_keys]
-        if all(g is None for g in incoming):
-            continue
-        for key, g in zip(output_keys, incoming, strict=True):
-            if g is not None and key in sources:
+        if len(output_keys) == 1:
+            key = output_keys[0]
+            if (g := gradients.pop(key, None)) is None:
+                continue
+            incoming = [g]
+            if key in sources:
                 found[key] = g
+        else:
+            incoming = [gradients.pop(key, None) for key in output_keys]
+            if all(g is None for g in incoming):
+                continue
+            for key, g in zip(output_keys, incoming, strict=True):
+                if g is not None and key in sources:
+                    found[key] = g
         if primitive.joint_vjp is not None:
             needed = tuple([key in reach for key in input_keys])
             if True not in needed:
@@ -78,9 +86,10 @@ def _consume(entries: list[Entry]) -> Any:
 
 
 def _apply_joint_rule(
-    rule: JointRule, entry: Entry, incoming: list[Tensor | None], needed: tuple[bool, ...]
+    rule: JointRule, entry: Entry, incoming: Sequence[Tensor | None], needed: tuple[bool, ...]
 ) -> Sequence[Tensor | None]:
-    if any(g is None for g in incoming) and not entry.primitive.tags.get("takes_missing_gradients"):
+    takes_missing = entry.primitive.tags.get("takes_missing_gradients")
+    if len(incoming) > 1 and not takes_missing and any(g is None for g in incoming):
         incoming = [
             ops.zeros(out.shape, out.dtype) if g is None else g for g, out in zip(incoming, entry.outputs, strict=True)
         ]

@@ -11,9 +11,11 @@ from ..core.dtypes import as_dtype, dtype_name
 from ..core.errors import ShapeError, format_shape
 from ..core.tensor import Tensor
 from ..naming import automatic_name
+from ..ops.reduce import mean_primitive
 from ..registry import Registry
 from .shapes import differ, squeeze_or_expand_to_same_rank
 
+MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
 
 
@@ -112,6 +114,8 @@ def reduce_weighted_values(
     values: Tensor, sample_weight: Any, mask: Any, reduction: str | None, name: str = "loss"
 ) -> Tensor:
     """Values of a loss, weighted and masked, brought to the form that the reduction asks for."""
+    if sample_weight is None and mask is None and reduction in MEANS and values.array is not None and values.array.size:
+        return mean_primitive(values, axes=tuple(range(values.array.ndim)), keepdims=False) if values.shape else values
     if sample_weight is not None:
         sample_weight = ops.convert_to_tensor(sample_weight, dtype=values.dtype)
     if mask is not None:

@@ -24,6 +24,8 @@ from .softmax import log_softmax, softmax
 __all__: list[str] = []
 
 INT64 = np.dtype(np.int64)
+PROBABILITIES_ARE_KEPT = {"takes_missing_gradients": True}
+"""Nothing but the gradient reads the second result: no zeros need be made for it."""
 
 
 def class_mask(labels: Any, classes: Size, dtype: Any) -> Tensor:
@@ -138,8 +140,9 @@ def _sparse_gradient_vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any)
 
 
 sparse_cross_entropy_primitive = Primitive(
-    "sparse_softmax_cross_entropy", _sparse_run, _sparse_infer, _sparse_lower, joint_vjp=_sparse_vjp
-)
+    "sparse_softmax_cross_entropy", _sparse_run, _sparse_infer, _sparse_lower, joint_vjp=_sparse_vjp,
+    tags=PROBABILITIES_ARE_KEPT,
+)  # fmt: skip
 sparse_gradient_primitive = Primitive(
     "sparse_softmax_cross_entropy_gradient",
     _sparse_gradient_run,
@@ -211,7 +214,7 @@ def _dense_gradient_vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any) 
 
 
 cross_entropy_primitive = Primitive(
-    "softmax_cross_entropy", _dense_run, _dense_infer, _dense_lower, joint_vjp=_dense_vjp
+    "softmax_cross_entropy", _dense_run, _dense_infer, _dense_lower, joint_vjp=_dense_vjp, tags=PROBABILITIES_ARE_KEPT
 )
 dense_gradient_primitive = Primitive(
     "softmax_cross_entropy_gradient",

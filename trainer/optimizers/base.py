@@ -260,22 +260,22 @@ class Optimizer(Told):
 
     def update_all(self, gradients: list[Any], variables: list[Variable], rate: Any) -> None:
         """Update every variable: in place where there is a kernel and nobody records, else by `update_step`."""
+        if state.traces or state.tapes:
+            for gradient, variable in zip(gradients, variables, strict=True):
+                self.update_step(gradient, variable, ops.cast(rate, variable.dtype))
+            return
         kernels: dict[Any, InPlace | None] = {}
         small: dict[Any, list[tuple[np.ndarray, Variable]]] = {}
         for gradient, variable in zip(gradients, variables, strict=True):
             kind = variable.dtype
-            own_rate = rate if rate.dtype == kind else ops.cast(rate, kind)
-            if state.traces or state.tapes or kind.kind != "f":
-                self.update_step(gradient, variable, own_rate)
-                continue
             if kind not in kernels:
-                kernels[kind] = self.kernel(own_rate)
+                kernels[kind] = self.kernel(ops.cast(rate, kind)) if kind.kind == "f" else None
             kernel = kernels[kind]
             array = gradient.array if type(gradient) is Tensor else None
             if kernel is not None and (array is None or array.dtype != kind):
                 array = ops.convert_to_tensor(gradient, dtype=kind).array
             if kernel is None or array is None or array.shape != variable.shape:
-                self.update_step(gradient, variable, own_rate)
+                self.update_step(gradient, variable, ops.cast(rate, kind))
             elif array.size <= SMALL:
                 small.setdefault(kind, []).append((array, variable))
             else:
