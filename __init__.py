@@ -1,6 +1,7 @@
 """Sardonyx: write a neural network in the style that fits; it is always a graph, trained on NumPy, shipped as ONNX."""
 
 import sys
+from typing import TYPE_CHECKING
 
 from . import exporters, models
 from .builder import layers, persistence, utils
@@ -13,7 +14,6 @@ from .builder.layer import Layer
 from .builder.model import Model
 from .builder.recorded_model import RecordedLayer, RecordedModel
 from .builder.sequential import Sequential
-from .builder.training_export import export_training
 from .models import applications
 from .trainer import (
     activations,
@@ -31,6 +31,7 @@ from .trainer.callbacks import Callback
 from .trainer.conversion import do_not_convert
 from .trainer.core import tree
 from .trainer.core.errors import DtypeError, ShapeError, SymbolicValueError
+from .trainer.core.later import loaded_later
 from .trainer.core.primitive import Primitive
 from .trainer.core.spec import TensorSpec
 from .trainer.core.tensor import Tensor
@@ -47,6 +48,9 @@ from .trainer.ops.seed import SeedGenerator
 from .trainer.optimizers import Optimizer
 from .trainer.regularizers import Regularizer
 from .version import __version__
+
+if TYPE_CHECKING:
+    from .builder.training_export import export_training
 
 KerasTensor = Tensor
 """Keras's name for a symbolic tensor; here one class serves both kinds."""
@@ -87,3 +91,5 @@ __all__ = [
     "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving", "trace", "tree", "utils",
     "value_and_grad",
 ]  # fmt: skip
+
+__getattr__, __dir__ = loaded_later(__name__, {"export_training": ".builder.training_export"})

@@ -13,8 +13,8 @@ from ..trainer.core.tensor import Tensor
 from ..trainer.core.told import tells_line
 from ..trainer.core.trace import Trace, symbolic_input
 from ..trainer.core.variable import Variable
+from . import later
 from .call import CallContext, contexts
-from .check import check_model
 from .check_report import CheckReport
 from .inner_tensors import plan_between
 from .input import InputLayer
@@ -286,7 +286,7 @@ class Model(ModelFiles, ModelTraining, Layer):
         >>> sx.Sequential([sx.Input((4,)), sx.layers.Dense(3), sx.layers.Softmax()], name="net").check()
         Check of 'net' (Sequential): no findings
         """
-        return check_model(self, x, y)
+        return later.check_model(self, x, y)
 
     def weight_names(self) -> dict[Variable, str]:
         """A unique name for each variable, from where it stands in the model: `encoder/dense/kernel`."""

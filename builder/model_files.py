@@ -8,14 +8,12 @@ from typing import Any
 
 from ..trainer.core.told import tells_line
 from ..trainer.serialization import serialize_object
+from . import later
 from .architecture import own_config, recorded_from_config, write_model
 from .cloning import copy_graph
 from .compile_config import compile_config, compile_from_config
 from .configuration import layer_from_config
-from .exporting import export_model
-from .saving import save_model
 from .summary import summary
-from .weights_file import load_weights, save_weights
 
 
 class ModelFiles:
@@ -76,7 +74,7 @@ class ModelFiles:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     model.save(pathlib.Path(folder) / "m.onnx")
         """
-        save_model(self, filepath, overwrite, zipped, include_optimizer)
+        later.save_model(self, filepath, overwrite, zipped, include_optimizer)
 
     def export(
         self,
@@ -100,7 +98,7 @@ class ModelFiles:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     model.export(pathlib.Path(folder) / "m.onnx")
         """
-        export_model(self, filepath, format, verbose, input_signature, opset, outputs=outputs, **options)
+        later.export_model(self, filepath, format, verbose, input_signature, opset, outputs=outputs, **options)
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Write the weights to a .safetensors or .npz file, named as in `weight_names`.
@@ -113,7 +111,7 @@ class ModelFiles:
         ...     model.save_weights(pathlib.Path(folder) / "w.npz")
         ...     model.load_weights(pathlib.Path(folder) / "w.npz")
         """
-        save_weights(self, filepath, overwrite)
+        later.save_weights(self, filepath, overwrite)
 
     @tells_line
     def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
@@ -125,7 +123,7 @@ class ModelFiles:
         their numbers only (`dense_7`, `dense_2`) are matched by place. Raises `ValueError` for missing, unexpected or
         damaged weights, `ShapeError` for other shapes.
         """
-        load_weights(self, filepath, skip_mismatch)
+        later.load_weights(self, filepath, skip_mismatch)
 
     def summary(
         self,

@@ -1,13 +1,18 @@
 """Models: the classes, how they are copied, saved and loaded (Keras name: `keras.models`), and the zoo."""
 
+from typing import TYPE_CHECKING
+
 from ..builder.cloning import clone_model
 from ..builder.functional import Functional
-from ..builder.loading import load_model, model_from_json
 from ..builder.model import Model
-from ..builder.saving import save_model
 from ..builder.sequential import Sequential
+from ..trainer.core.later import loaded_later
 from . import applications
 from .applications import *
+
+if TYPE_CHECKING:
+    from ..builder.loading import load_model, model_from_json
+    from ..builder.saving import save_model
 
 __all__ = [
     "Functional",
@@ -20,3 +25,8 @@ __all__ = [
     "save_model",
 ]
 __all__ += applications.__all__
+
+__getattr__, __dir__ = loaded_later(
+    __name__,
+    {**dict.fromkeys(("load_model", "model_from_json"), "..builder.loading"), "save_model": "..builder.saving"},
+)

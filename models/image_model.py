@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..builder import layers
+from ..builder import later, layers
 from ..builder.input import Input
-from ..builder.loading import load_model
 from ..builder.model import Model
 from ..builder.weight_matching import assign_all, listed, match
 from ..trainer.core.dims import Dim
@@ -179,7 +178,7 @@ def load_from(model: Model, path: Path) -> None:
     if path.suffix.lower() != ".onnx":
         model.load_weights(path)
         return
-    stored = {name: variable for variable, name in load_model(path).weight_names().items()}
+    stored = {name: variable for variable, name in later.load_model(path).weight_names().items()}
     names = model.weight_names()
     matched, missing, unexpected = match(names, stored)
     if missing or unexpected:

@@ -39,12 +39,12 @@ __all__ = [
 __getattr__, __dir__ = loaded_later(
     __name__,
     {
-        "bar_chart": "bars",
-        **dict.fromkeys(("figure_grid", "line_chart"), "chart"),
-        **dict.fromkeys(("DiagramCluster", "DiagramEdge", "DiagramNode", "model_diagram"), "diagram"),
-        **dict.fromkeys(("check_path", "write"), "output"),
-        "to_png": "png",
-        **dict.fromkeys(("Circle", "Group", "Path", "Rectangle", "Scene", "Text"), "scene"),
-        "to_svg": "svg",
+        "bar_chart": ".bars",
+        **dict.fromkeys(("figure_grid", "line_chart"), ".chart"),
+        **dict.fromkeys(("DiagramCluster", "DiagramEdge", "DiagramNode", "model_diagram"), ".diagram"),
+        **dict.fromkeys(("check_path", "write"), ".output"),
+        "to_png": ".png",
+        **dict.fromkeys(("Circle", "Group", "Path", "Rectangle", "Scene", "Text"), ".scene"),
+        "to_svg": ".svg",
     },
 )

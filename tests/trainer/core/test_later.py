@@ -1,5 +1,6 @@
 """Rooms that are loaded when one of their names is asked for."""
 
+import importlib
 import subprocess
 import sys
 
@@ -9,21 +10,20 @@ import sardonyx as sx
 from sardonyx.builder import drawing
 from sardonyx.trainer.core.later import loaded_later
 
-LATER = ["builder.drawing.svg", "builder.drawing.diagram"]
+LATER = [
+    "builder.drawing.svg", "builder.drawing.diagram", "builder.saving", "builder.loading", "builder.checkpoint",
+    "builder.weights_file", "builder.training_export",
+]  # fmt: skip
 """Modules that importing the library does not load."""
 
 
 def test_names_come_from_their_modules():
-    load, names = loaded_later(drawing.__name__, {"to_png": "png"})
+    load, names = loaded_later(drawing.__name__, {"to_png": ".png", "svg": ".svg"})
     assert load("to_png").__module__ == "sardonyx.builder.drawing.png"
+    assert load("svg").__name__ == "sardonyx.builder.drawing.svg"
     assert {"to_png", "__all__"} <= set(names())
     with pytest.raises(AttributeError, match=r"module 'sardonyx.builder.drawing' has no attribute 'nothing'"):
         load("nothing")
-
-
-def test_every_public_name_of_a_room_is_found():
-    for name in drawing.__all__:
-        assert getattr(drawing, name) is not None and name in dir(drawing)
 
 
 def test_import_leaves_them_alone():
@@ -32,3 +32,13 @@ def test_import_leaves_them_alone():
     assert sx.__name__ in loaded
     unwanted = {"onnx", "onnxruntime", "PIL", "urllib.request", "ssl", "email", *(f"{sx.__name__}.{m}" for m in LATER)}
     assert not unwanted & set(loaded)
+
+
+ROOMS = ["builder.drawing", "builder.persistence", "builder.later", "models", ""]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_name_is_found(room: str):
+    module = importlib.import_module(f"{sx.__name__}.{room}".rstrip("."))
+    for name in module.__all__:
+        assert getattr(module, name) is not None and name in dir(module)

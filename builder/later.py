@@ -1,0 +1,35 @@
+"""What a model does with files, and its check: loaded when first used, for programs that train or predict need neither.
+
+Together they would be an eighth of the time that importing the library takes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..trainer.core.later import loaded_later
+
+if TYPE_CHECKING:
+    from .check import check_model
+    from .exporting import export_model
+    from .loading import load_model, model_from_json
+    from .saving import save_model
+    from .training_export import export_training
+    from .weights_file import load_weights, save_weights
+
+__all__ = [
+    "check_model", "export_model", "export_training", "load_model", "load_weights", "model_from_json", "save_model",
+    "save_weights",
+]  # fmt: skip
+
+__getattr__, __dir__ = loaded_later(
+    __name__,
+    {
+        "check_model": ".check",
+        "export_model": ".exporting",
+        "export_training": ".training_export",
+        **dict.fromkeys(("load_model", "model_from_json"), ".loading"),
+        "save_model": ".saving",
+        **dict.fromkeys(("load_weights", "save_weights"), ".weights_file"),
+    },
+)
