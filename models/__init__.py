@@ -9,6 +9,7 @@ from ..builder.sequential import Sequential
 from ..trainer.core.later import loaded_later
 from . import applications
 from .applications import *
+from .small import LeNet, PositionEmbedding, TemporalConvNet, TextTransformer, UNet, VisionTransformer
 
 if TYPE_CHECKING:
     from ..builder.loading import load_model, model_from_json
@@ -16,8 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Functional",
+    "LeNet",
     "Model",
+    "PositionEmbedding",
     "Sequential",
+    "TemporalConvNet",
+    "TextTransformer",
+    "UNet",
+    "VisionTransformer",
     "applications",
     "clone_model",
     "load_model",
