@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..exporters.operators.opaque import PRIMITIVES
+from ..exporters import standing
 from ..trainer import ops
 from ..trainer.core import tree
 from ..trainer.core.dtypes import as_dtype, dtype_name
@@ -40,7 +40,7 @@ def operations() -> dict[str, Primitive]:
     for name, entries in found.items():
         alone = len(entries) == 1
         named.update({name if alone else f"{name}.{variable}": primitive for primitive, variable in entries.items()})
-    return {**named, **PRIMITIVES}
+    return {**named, **standing.PRIMITIVES}
 
 
 @lru_cache(maxsize=1)
