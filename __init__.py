@@ -14,7 +14,7 @@ from .builder.layer import Layer
 from .builder.model import Model
 from .builder.recorded_model import RecordedLayer, RecordedModel
 from .builder.sequential import Sequential
-from .models import applications
+from .models import APPLICATIONS, applications
 from .trainer import (
     activations,
     callbacks,
@@ -60,8 +60,7 @@ saving = persistence
 
 for _name, _module in {
     "activations": activations,
-    "applications": applications,
-    **{f"applications.{family.__name__.rpartition('.')[2]}": family for family in applications.FAMILIES},
+    **APPLICATIONS,
     "callbacks": callbacks,
     "config": config,
     "constraints": constraints,

@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..builder import layers
-from ..builder.layer import Layer
-from ..builder.layers.registry import LAYERS
 from ..builder.model import Model
 from ..builder.sequential import Sequential
-from ..trainer import ops
 from ..trainer.core.tensor import Tensor
 from .image_model import ImageModel
 from .imagenet_utils import decode_predictions, preprocessing
@@ -54,33 +51,6 @@ MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
 VARIANCE = ((0.229 * 255) ** 2, (0.224 * 255) ** 2, (0.225 * 255) ** 2)
 
 
-@LAYERS.register()
-class LayerScale(Layer):
-    """Each channel times a weight of its own, small at first (Touvron et al. 2021, arXiv:2103.17239).
-
-    init_values: the weights before training
-    projection_dim: the number of channels
-
-    >>> import sardonyx as sx
-    >>> sx.models.convnext.LayerScale(0.5, 2)(sx.ops.ones((1, 2))).tolist()
-    [[0.5, 0.5]]
-    """
-
-    def __init__(self, init_values: float, projection_dim: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.init_values = init_values
-        self.projection_dim = projection_dim
-
-    def build(self, input_shape: Any) -> None:
-        """Make the weights."""
-        start = {"class_name": "Constant", "config": {"value": self.init_values}}
-        self.gamma = self.add_weight((self.projection_dim,), start, name="gamma")
-
-    def call(self, inputs: Any) -> Any:
-        """Scale."""
-        return ops.multiply(inputs, self.gamma)
-
-
 def block(x: Tensor, name: str) -> Tensor:
     """A 7×7 convolution of each channel and two dense layers, around a shortcut."""
     source, width = x, x.shape[-1]
@@ -89,7 +59,7 @@ def block(x: Tensor, name: str) -> Tensor:
     x = layers.Dense(4 * width, name=f"{name}_pointwise_conv_1")(x)
     x = layers.Activation("gelu", name=f"{name}_gelu")(x)
     x = layers.Dense(width, name=f"{name}_pointwise_conv_2")(x)
-    x = LayerScale(1e-6, width, name=f"{name}_layer_scale")(x)
+    x = layers.LayerScale(1e-6, width, name=f"{name}_layer_scale")(x)
     return source + layers.Activation("linear", name=f"{name}_identity")(x)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ..builder import layers
-from ..builder.layer import Layer
-from ..builder.layers.registry import LAYERS
 from ..builder.model import Model
 from ..trainer.core.tensor import Tensor
 from .image_model import ImageModel
@@ -30,32 +28,13 @@ BLOCK17: tuple[tuple[Step, ...], ...] = (((192, 1),), ((128, 1), (160, (1, 7)), 
 BLOCK8: tuple[tuple[Step, ...], ...] = (((192, 1),), ((192, 1), (224, (1, 3)), (256, (3, 1))))
 
 
-@LAYERS.register()
-class CustomScaleLayer(Layer):
-    """The first input plus `scale` times the second.
-
-    >>> import sardonyx as sx
-    >>> one = sx.ops.ones((1, 2))
-    >>> sx.models.inception_resnet_v2.CustomScaleLayer(0.5)([one, one]).tolist()
-    [[1.5, 1.5]]
-    """
-
-    def __init__(self, scale: float, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.scale = scale
-
-    def call(self, inputs: Any) -> Any:
-        """Scale and add."""
-        return inputs[0] + inputs[1] * self.scale
-
-
 def residual(
     x: Tensor, branches: tuple[tuple[Step, ...], ...], scale: float, name: str, rectifies: bool = True
 ) -> Tensor:
     """Branches side by side, brought back to the input's channels, scaled and added to it."""
     parts = mixed([branch(x, *steps) for steps in branches], f"{name}_mixed")
     parts = layers.Conv2D(x.shape[-1], 1, padding="same", name=f"{name}_conv")(parts)
-    x = CustomScaleLayer(scale)([x, parts])
+    x = layers.CustomScaleLayer(scale)([x, parts])
     return layers.Activation("relu", name=f"{name}_ac")(x) if rectifies else x
 
 

@@ -3,52 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ..builder import layers
 from ..builder.input import Input
-from ..builder.layer import Layer
-from ..builder.layers.registry import LAYERS
 from ..builder.model import Model
-from ..trainer import initializers, ops
 from ..trainer.core.errors import ShapeError
 from ..trainer.core.tensor import Tensor
 
-__all__ = ["LeNet", "PositionEmbedding", "TemporalConvNet", "TextTransformer", "UNet", "VisionTransformer"]
-
-
-@LAYERS.register()
-class PositionEmbedding(Layer):
-    """Adds a learned vector to each position of sequences of shape (batch, positions, features).
-
-    length: the most positions there can be; shorter sequences take the first vectors
-
-    Raises `ShapeError` for longer sequences.
-
-    >>> import sardonyx as sx
-    >>> sx.models.PositionEmbedding(8)(sx.ops.zeros((2, 5, 4))).shape
-    (2, 5, 4)
-    """
-
-    def __init__(self, length: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.length = length
-        self.supports_masking = True
-
-    def build(self, input_shape: Any) -> None:
-        """Make the vectors."""
-        start = initializers.TruncatedNormal(stddev=0.02)
-        self.embeddings = self.add_weight((self.length, input_shape[-1]), start, name="embeddings")
-
-    def call(self, inputs: Any) -> Any:
-        """Add."""
-        positions = inputs.shape[1]
-        if isinstance(positions, int) and positions > self.length:
-            raise ShapeError(
-                f"PositionEmbedding '{self.name}': a sequence has {positions} positions, length={self.length} allows "
-                "no more; make length larger"
-            )
-        return inputs + ops.take(self.embeddings, ops.arange(positions), axis=0)
+__all__ = ["LeNet", "TemporalConvNet", "TextTransformer", "UNet", "VisionTransformer"]
 
 
 def LeNet(
@@ -109,7 +71,7 @@ def VisionTransformer(
     x = layers.Conv2D(width, patch, strides=patch, name="patches")(images)
     tokens = (rows // patch) * (columns // patch)
     x = layers.Reshape((tokens, width), name="tokens")(x)
-    x = PositionEmbedding(tokens, name="positions")(x)
+    x = layers.PositionEmbedding(tokens, name="positions")(x)
     for i in range(1, depth + 1):
         x = transformer_block(x, heads, 2 * width, dropout, f"block{i}")
     x = layers.LayerNormalization(epsilon=1e-6, name="norm")(x)
@@ -178,7 +140,7 @@ def TextTransformer(
         raise ValueError(f"TextTransformer: heads={heads} does not divide width={width}")
     tokens = Input(("tokens",), dtype="int32", name="tokens")
     x = layers.Embedding(vocabulary, width, mask_zero=True, name="embedding")(tokens)
-    x = PositionEmbedding(length, name="positions")(x)
+    x = layers.PositionEmbedding(length, name="positions")(x)
     for i in range(1, depth + 1):
         x = transformer_block(x, heads, 4 * width, dropout, f"block{i}")
     x = layers.LayerNormalization(epsilon=1e-6, name="norm")(x)

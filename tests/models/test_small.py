@@ -109,7 +109,7 @@ REFUSED = [
     ),
     (lambda: sx.models.UNet((20, 64, 1)), sx.ShapeError, r"must be multiples of 8 \(depth=3\), got .*\(20, 64, 1\)"),
     (
-        lambda: sx.models.PositionEmbedding(4)(sx.ops.zeros((1, 5, 2))),
+        lambda: sx.layers.PositionEmbedding(4)(sx.ops.zeros((1, 5, 2))),
         sx.ShapeError,
         "a sequence has 5 positions, length=4 allows no more; make length larger",
     ),

@@ -23,7 +23,8 @@ def no_draws(monkeypatch: pytest.MonkeyPatch):
 
 def test_the_zoo_is_complete():
     assert len(ARCHITECTURES) == 40
-    assert sorted(sx.applications.__all__) == ARCHITECTURES
+    assert sorted(sx.models.NETWORKS) == ARCHITECTURES
+    assert sorted(sx.applications.__all__) == sorted({*ARCHITECTURES, *KERAS_MODULES})
     assert all(getattr(sx.models, name) is getattr(sx.applications, name) for name in ARCHITECTURES)
 
 
