@@ -43,7 +43,7 @@ class Model(ModelFiles, ModelTraining, Layer):
 
     UNTRACKED: ClassVar[frozenset[str]] = Layer.UNTRACKED | {
         "_plan", "_training", "_sessions", "_settings", "_signature", "_input_layers", "_recorded", "_steps",
-        "_untracked_loss",
+        "_rehearsals", "_untracked_loss",
     }  # fmt: skip
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -57,6 +57,7 @@ class Model(ModelFiles, ModelTraining, Layer):
         model._signature = None
         model._input_layers = []
         model._recorded = []
+        model._rehearsals = {}
         model._training = None
         model._sessions = {}
         return model

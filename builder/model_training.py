@@ -32,6 +32,7 @@ class ModelTraining:
     _compiled_loss: CompiledLoss | None = None
     _compiled_metrics: CompiledMetrics | None = None
     _loss_tracker: Any = None
+    _rehearsals: dict[bool, Any]
     _steps: dict[str, Steps] = {}  # noqa: RUF012 - replaced by compile, never changed
     _untracked_loss: tuple[Any, Any, list[int]] | None = None
 
@@ -66,6 +67,7 @@ class ModelTraining:
         if jit_compile not in (True, False, "auto"):
             raise ValueError(f'compile: jit_compile must be True, False or "auto", got {jit_compile!r}')
         self._steps = {}
+        self._rehearsals = {}
         self.optimizer = optimizers.get(optimizer)
         self._compiled_loss = CompiledLoss(loss, loss_weights)
         self._compiled_metrics = CompiledMetrics(metrics, weighted_metrics, loss)

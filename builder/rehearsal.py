@@ -17,8 +17,10 @@ from ..trainer.data.structure import unpack_x_y_sample_weight
 from ..trainer.loop.outputs import flatten_outputs, match_targets, names_of_outputs
 from ..trainer.losses.labels import check_class_numbers
 from .check_subject import nodes_behind, origin
+from .function import signature_of
 from .layer_call import build_layer
 from .signature import call_signature
+from .step_runner import python_state
 
 OUR_ROOMS = ("sardonyx.trainer.loop", "sardonyx.trainer.losses", "sardonyx.builder.matching")
 """Where errors about data are raised; others are left to the batch itself, which may be of a kind that runs only so."""
@@ -53,7 +55,19 @@ def _rows(data: Any) -> list[Any]:
 
 
 def _trace_step(model: Any, x: Any, y: Any, sample_weight: Any, training: bool) -> tuple[Any, Any, Any] | None:
-    """Symbolic inputs, predictions and layer calls of one step; None where the model cannot be traced."""
+    """Symbolic inputs, predictions and layer calls of one step; None where the model cannot be traced.
+
+    What was traced before serves again while data and model are of the same kind.
+    """
+    key = (training, signature_of(tree.flatten([x, y, sample_weight])), python_state(model))
+    known = model._rehearsals.get(training)
+    if known is None or known[0] != key:
+        found = _traced_step(model, x, y, sample_weight, training)
+        known = model._rehearsals[training] = ((*key[:2], python_state(model)), found)
+    return known[1]
+
+
+def _traced_step(model: Any, x: Any, y: Any, sample_weight: Any, training: bool) -> tuple[Any, Any, Any] | None:
     inputs = tree.map_structure(_placeholder, x)
     targets, weights = tree.map_structure(_placeholder, y), tree.map_structure(_placeholder, sample_weight)
     kept = model._call_losses, model._untracked_loss
