@@ -5,6 +5,7 @@ from . import (
     arithmetic,
     arrange,
     cast,
+    classical,
     constants,
     control,
     convolution,
@@ -29,7 +30,7 @@ from .table import RAW, TABLE, Call, UnsupportedOperatorError, find
 from .values import Sizes
 
 FAMILIES = (
-    activation, arithmetic, arrange, cast, constants, control, convolution, detection, gather, image, linear,
+    activation, arithmetic, arrange, cast, classical, constants, control, convolution, detection, gather, image, linear,
     logic, losses, normalization, pooling, quantize, recurrent, reduce, sequence, shape, signal, text,
 )  # fmt: skip
 
