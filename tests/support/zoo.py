@@ -16,7 +16,7 @@ ARCHITECTURES = sorted({key.partition("/")[0] for key in FACTS})
 LARGEST = ("ConvNeXtLarge", "ConvNeXtXLarge", "EfficientNetB6", "EfficientNetB7", "EfficientNetV2L", "NASNetLarge")
 SMALLEST_SIZES = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}
 # Variance of a layer's output over that of its input, with which values neither vanish nor grow without end.
-GAINS = {"EfficientNetB6": 1.35, "EfficientNetB7": 1.35, "EfficientNetV2": 1.0}
+GAINS = {"EfficientNetB6": 1.35, "EfficientNetB7": 1.35, "EfficientNetV2L": 1.7, "EfficientNetV2": 1.0}
 VARIANTS: dict[str, dict[str, Any]] = {
     "top": {"classes": 10},
     "average": {"include_top": False, "pooling": "avg"},
