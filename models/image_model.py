@@ -178,7 +178,7 @@ def load_from(model: Model, path: Path) -> None:
     if path.suffix.lower() != ".onnx":
         model.load_weights(path)
         return
-    stored = {name: variable for variable, name in later.later.load_model(path).weight_names().items()}
+    stored = {name: variable for variable, name in later.load_model(path).weight_names().items()}
     names = model.weight_names()
     matched, missing, unexpected = match(names, stored)
     if missing or unexpected:
