@@ -8,9 +8,10 @@ import numpy as np
 
 from ...trainer import ops
 from ...trainer.core.dims import Dim, contains_dim
+from ...trainer.core.state import state
 from ...trainer.core.tensor import Tensor
 from ..protos import element_type, text_array
-from .table import Call, operator
+from .table import Call, UnsupportedOperatorError, operator
 from .values import Sizes, Value, fixed, integers, number, objects, sizes_or_tensor
 
 
@@ -77,6 +78,11 @@ def size(call: Call, x: Value) -> Value:
 
 
 def _generator(call: Call) -> np.random.Generator:
+    if state.traces:
+        raise UnsupportedOperatorError(
+            f"{call.label}: random numbers are drawn each time the file runs; a graph made here would hold one draw for "
+            "ever. Cut the file before this node, or run it as it is with exporters.backend or onnxruntime."
+        )
     seed = call.get("seed")
     return np.random.default_rng(None if seed is None else abs(hash(float(seed))))
 

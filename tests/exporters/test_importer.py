@@ -6,6 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from sardonyx.exporters import backend
+from sardonyx.exporters.imported import import_graph
 from sardonyx.exporters.operators import UnsupportedOperatorError
 
 
@@ -49,6 +50,13 @@ ERRORS = [
 def test_error_names_the_node(make, kind, message):
     with pytest.raises(kind, match=message):
         backend.run_model(make(), [np.ones(2, np.float32)])
+
+
+def test_random_numbers_are_drawn_by_a_run_and_never_frozen_into_a_graph():
+    model = model_of([helper.make_node("RandomNormalLike", ["x"], ["y"], "noise")], {"x": [2]}, ["y"])
+    assert backend.run_model(model, [np.ones(2, np.float32)])[0].shape == (2,)
+    with pytest.raises(UnsupportedOperatorError, match="'noise'.*a graph made here would hold one draw for ever"):
+        import_graph(model)
 
 
 def test_initializer_that_is_an_input_may_be_given_or_not():
