@@ -80,8 +80,8 @@ def size(call: Call, x: Value) -> Value:
 def _generator(call: Call) -> np.random.Generator:
     if state.traces:
         raise UnsupportedOperatorError(
-            f"{call.label}: random numbers are drawn each time the file runs; a graph made here would hold one draw for "
-            "ever. Cut the file before this node, or run it as it is with exporters.backend or onnxruntime."
+            f"{call.label}: random numbers are drawn each time the file runs; a graph made here would hold one draw "
+            "for ever. Cut the file before this node, or run it as it is with exporters.backend or onnxruntime."
         )
     seed = call.get("seed")
     return np.random.default_rng(None if seed is None else abs(hash(float(seed))))
