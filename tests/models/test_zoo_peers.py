@@ -17,7 +17,7 @@ EXPORTED = (
     "MobileNet", "MobileNetV2", "MobileNetV3Small", "NASNetMobile", "ResNet50", "ResNet50V2", "VGG16", "VGG19",
     "Xception",
 )  # fmt: skip
-QUICK = ("MobileNet", "MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "ConvNeXtTiny")
+QUICK = ("MobileNet", "MobileNetV2", "MobileNetV3Small", "ConvNeXtTiny")
 
 # The kind of file differs from one to the next: all three are read.
 ENDINGS = (".weights.h5", ".h5", ".keras")
