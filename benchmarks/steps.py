@@ -127,6 +127,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--peers", nargs="*", default=[], choices=list(PEERS))
     given = parser.parse_args()
+    torch.manual_seed(0)
     torch.set_num_threads(given.threads)
     sx.config.set_blas_threads(given.threads)
     runs = [*ENGINES, "torch", *given.peers]
