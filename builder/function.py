@@ -17,7 +17,6 @@ from ..trainer.core.spec import TensorSpec
 from ..trainer.core.state import state
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import trace
-from ..trainer.core.variable import Variable
 from ..trainer.threads import engine_threads
 
 
@@ -59,8 +58,23 @@ def _by_value(x: Any) -> Any:
     try:
         hash(x)
     except TypeError:
-        return id(x)
+        return _Same(x)
     return x
+
+
+class _Same:
+    """Stands for one object in a signature, and keeps it, so that no other can come to have its number."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
 
 
 def _spec(x: Any) -> Any:
@@ -162,9 +176,3 @@ def function(python_function: Callable[..., Any] | None = None, *, device: str =
     if python_function is None:
         return lambda decorated: Function(decorated, device)
     return Function(python_function, device)
-
-
-def settle_variables(variables: list[Variable]) -> None:
-    """Bring the values of variables back to Python."""
-    for variable in variables:
-        release(variable)

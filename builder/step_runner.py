@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..trainer.core import tree
-from .function import Compiled, arrays_of, settle_variables, signature_of, try_compile, warn_not_compiled
+from .function import Compiled, arrays_of, signature_of, try_compile, warn_not_compiled
 
 LEAST_SECONDS = 3.0
 """With "auto", training that NumPy would finish sooner is not compiled: making and measuring a session takes time."""
@@ -99,7 +99,7 @@ class Steps:
         """Bring the values of all variables back to Python."""
         for compiled in self.traces.values():
             if compiled is not None:
-                settle_variables(compiled.engine.state.variables)
+                compiled.release()
 
 
 def python_state(model: Any) -> list[Any]:

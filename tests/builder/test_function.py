@@ -99,6 +99,16 @@ def test_traces_by_shape_dtype_and_python_values():
     assert len(calls) == 1 + 6
 
 
+def test_what_cannot_be_hashed_counts_by_identity():
+    @sx.function
+    def total(x: Any, kept: Any) -> Any:
+        return x * float(sum(kept))
+
+    one = np.ones(2, "float32")
+    for i in range(1, 30):
+        np.testing.assert_array_equal(total(one, {i}), one * i)  # a set that is gone leaves its address to another
+
+
 def test_control_flow_and_results_of_unknown_size():
     @sx.function
     def positive(x: Any) -> Any:
