@@ -13,11 +13,14 @@ from ..exporters.engine import Engine
 from ..exporters.resident import release
 from ..trainer.conversion import in_trace
 from ..trainer.core import tree
+from ..trainer.core.errors import SymbolicValueError
 from ..trainer.core.spec import TensorSpec
 from ..trainer.core.state import state
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import trace
 from ..trainer.threads import engine_threads
+from .seen import Seen
+from .settings import plain_values, read_surroundings, refuse_changes
 
 
 class Compiled:
@@ -81,6 +84,32 @@ def _spec(x: Any) -> Any:
     return TensorSpec(x.shape, x.dtype) if isinstance(x, (Tensor, np.ndarray)) else x
 
 
+class _Surroundings:
+    """What a function may read besides its arguments, at one moment: a trace has it fixed."""
+
+    def __init__(self, function: Any) -> None:
+        self.settings, met = read_surroundings(function)
+        self.models = [Seen(x) for x in met if hasattr(x, "walk_layers")]
+        self.objects = [x for x in met if not hasattr(x, "walk_layers")]
+        self.values = [plain_values(x) for x in self.objects]
+
+    def are_same(self, function: Any) -> bool:
+        """Whether all is as it was; that a layer was called in between is no change."""
+        if [plain_values(x) for x in self.objects] != self.values or read_surroundings(function)[0] != self.settings:
+            return False
+        if all(seen.is_unchanged() for seen in self.models):
+            return True
+        now = _Surroundings(function)
+        if now.of_models() != self.of_models():
+            return False
+        self.models = now.models
+        return True
+
+    def of_models(self) -> list[Any]:
+        """Plain values of all layers, as they were when they were looked at."""
+        return [(seen.plain, seen.settings) for seen in self.models]
+
+
 class Function:
     """A Python function and its traces; see `function`."""
 
@@ -89,6 +118,7 @@ class Function:
         self.device = device
         self.traces: dict[Any, Compiled | None] = {}
         self.calls = 0
+        self.surroundings: _Surroundings | None = None
         functools.update_wrapper(self, python_function)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -110,9 +140,15 @@ class Function:
         self.calls += 1
         if self.calls == 1:
             return self.python_function(*args, **kwargs)  # makes the weights and the optimizer's state
+        if self.surroundings is not None and not self.surroundings.are_same(self.python_function):
+            self.traces = {key: trace for key, trace in self.traces.items() if trace is None}
         key = (len(args), tuple(sorted(kwargs)), signature_of(leaves))
         if key not in self.traces:
+            before = _Surroundings(self.python_function)
             self.traces[key], error = try_compile(self.python_function, args, kwargs, self.device)
+            self.surroundings = _Surroundings(self.python_function)
+            if error is None:
+                error = self._change(before, key)
             if error is not None:
                 result = self.python_function(*args, **kwargs)  # raises what is the function's own
                 warn_not_compiled(f"function '{getattr(self.python_function, '__name__', 'call')}'", error)
@@ -121,6 +157,15 @@ class Function:
         if compiled is None:
             return self.python_function(*args, **kwargs)
         return tree.map_structure(lambda x: None if x is None else Tensor(x), compiled(arrays_of(leaves)))
+
+    def _change(self, before: _Surroundings, key: Any) -> Exception | None:
+        """Why a trace is of no use: the function changes numbers or arrays that it reads."""
+        try:
+            refuse_changes(before.settings, (self.surroundings or before).settings)
+        except SymbolicValueError as error:
+            self.traces[key] = None
+            return error
+        return None
 
     def release(self) -> None:
         """Bring the values of all variables back to Python, as it happens by itself when one is looked at."""
@@ -159,7 +204,8 @@ def function(python_function: Callable[..., Any] | None = None, *, device: str =
 
     device: "cpu", or "cuda", which must be there
 
-    Python values other than arrays are fixed in a trace: another value makes another trace.
+    Python values other than arrays are fixed in a trace: other arguments, globals, closure variables, attributes of the
+    user's own objects, plain settings of layers and optimizers, or frozen layers make another trace.
 
     >>> import sardonyx as sx
     >>> weight = sx.Variable(1.0)

@@ -6,7 +6,7 @@ import operator
 from typing import Any
 
 from ..trainer.ops.seed import SeedGenerator
-from .settings import own_functions, read_settings
+from .settings import own_functions, plain_values, read_settings
 
 Containers = (list, tuple, set, dict)
 
@@ -29,6 +29,7 @@ class Seen:
             self._watch(vars(layer), layer.UNTRACKED, met)
         self.names = [tuple(home) for home in self.homes]
         self.objects = self._objects()
+        self.plain = [plain_values(layer) for layer in layers]
         self.has_users_code = any(own_functions(type(layer)) for layer in layers)
         self.settings = read_settings(model) if self.has_users_code else {}
 

@@ -23,6 +23,8 @@ PLAIN = (bool, int, float, complex, str, bytes, type(None))
 LONGEST = 1000
 """Longer lists and dictionaries are compared by their length alone."""
 
+HOUSE = f"{__name__.partition('.')[0]}."
+
 NOT_SETTINGS = frozenset(("built", "name", "stop_training", "trainable", "supports_masking", "autocast"))
 
 
@@ -36,6 +38,24 @@ def read_settings(model: Layer) -> Settings:
     for layer in model.walk_layers():
         reader.layer(layer)
     return reader.found
+
+
+def read_surroundings(function: Any) -> tuple[Settings, list[Any]]:
+    """What a function may read besides its arguments, as `read_settings`, and the layers and other objects of the
+    library that it can reach: by globals, closures, and the object that it is a method of."""
+    reader = _Reader()
+    reader.value("function", function)
+    return reader.found, reader.met
+
+
+def plain_values(holder: Any) -> list[Any]:
+    """Plain values in the attributes of a layer, an optimizer or a loss."""
+    held = vars(holder).items()
+    return [id(holder), *[x for x in held if isinstance(x[1], (bool, int, float, str)) and x[0] not in OWN]]
+
+
+OWN = ("built", "stop_training", "_loss_tracker", "_untracked_loss")
+"""Attributes of the library's own that say nothing about what a step computes."""
 
 
 def refuse_changes(before: Settings, after: Settings) -> None:
@@ -66,6 +86,7 @@ class _Reader:
         self.found: Settings = {}
         self.seen: set[int] = set()
         self.names: Counter[str] = Counter()
+        self.met: list[Any] = []
 
     def layer(self, layer: Any) -> None:
         self.names[layer.name] += 1
@@ -115,6 +136,16 @@ class _Reader:
             self.value(f"{label}.__self__", value.__self__)
         elif id(value) not in self.seen and _is_plain_object(value) and (functions := own_functions(kind)):
             self.attributes(value, f"{label}.", functions)
+        elif id(value) not in self.seen and is_librarys(value):
+            self.seen.add(id(value))
+            self.met.append(value)
+
+
+def is_librarys(value: Any) -> bool:
+    """Whether a value is a layer, or an object of a class of the library's such as an optimizer or a loss."""
+    if hasattr(value, "walk_layers"):
+        return not isinstance(value, type)
+    return _is_plain_object(value) and type(value).__module__.startswith(HOUSE)
 
 
 def _is_plain_object(value: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..trainer.core import tree
 from .function import Compiled, arrays_of, signature_of, try_compile, warn_not_compiled
+from .settings import plain_values, read_settings
 
 LEAST_SECONDS = 3.0
 """With "auto", training that NumPy would finish sooner is not compiled: making and measuring a session takes time."""
@@ -38,7 +39,7 @@ class Steps:
         training = self.model._steps.get("train_step")
         if self.choice is False or (training is not self and training is not None and not training.choice):
             return getattr(self.model, self.name)  # evaluation goes the way that training found to be the better
-        marks = python_state(self.model)
+        marks = python_state(self.model), read_settings(self.model)
         if self.marks is not None and marks != self.marks:
             self.traces.clear()
         self.marks = marks
@@ -106,13 +107,4 @@ def python_state(model: Any) -> list[Any]:
     """Plain values in the attributes of layers, optimizer and losses: a trace has them fixed."""
     loss = getattr(model, "_compiled_loss", None)
     holders = [*model.walk_layers(), model.optimizer, *([] if loss is None else loss.losses)]
-    marks: list[Any] = []
-    for holder in holders:
-        if holder is not None:
-            marks.append(id(holder))
-            marks += [x for x in vars(holder).items() if isinstance(x[1], (bool, int, float, str)) and x[0] not in OWN]
-    return marks
-
-
-OWN = ("built", "stop_training", "_loss_tracker", "_untracked_loss")
-"""Attributes of the library's own that say nothing about what a step computes."""
+    return [x for holder in holders if holder is not None for x in plain_values(holder)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,103 @@ def test_what_cannot_be_hashed_counts_by_identity():
     one = np.ones(2, "float32")
     for i in range(1, 30):
         np.testing.assert_array_equal(total(one, {i}), one * i)  # a set that is gone leaves its address to another
+
+
+class Settings:
+    def __init__(self) -> None:
+        self.factor = 2.0
+
+
+def changing_global() -> Any:
+    names = globals()
+    names["FACTOR"] = 2.0
+    return (lambda x: x * FACTOR), lambda: names.update(FACTOR=FACTOR + 1)  # noqa: F821 - made above
+
+
+def changing_closure() -> Any:
+    held = {"factor": 2.0, "shifts": np.zeros(2, "float32")}
+
+    def change() -> None:
+        held["factor"] += 1
+        held["shifts"][0] += 1
+
+    return (lambda x: x * held["factor"] + held["shifts"]), change
+
+
+def changing_object() -> Any:
+    settings = Settings()
+
+    class User:
+        def compute(self, x: Any) -> Any:
+            return x * self.settings.factor
+
+    user = User()
+    user.settings = settings
+    return user.compute, lambda: setattr(settings, "factor", settings.factor + 1)
+
+
+def changing_layer() -> Any:
+    layer = L.LeakyReLU(0.5)
+    model = sx.Sequential([sx.Input((2,)), layer])
+    return (lambda x: model(-x[None])), lambda: setattr(layer, "negative_slope", layer.negative_slope + 1)
+
+
+def freezing() -> Any:
+    model = sx.Sequential([sx.Input((2,)), L.Dense(1, kernel_initializer="ones"), L.Dense(1)])
+    optimizer = sx.optimizers.SGD(0.1)
+
+    def step(x: Any) -> Any:
+        with sx.GradientTape() as tape:
+            loss = sx.ops.sum(model(x[None]) ** 2)
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return model.layers[0].kernel * 1.0
+
+    return step, lambda: setattr(model.layers[0], "trainable", not model.layers[0].trainable)
+
+
+@pytest.mark.parametrize(
+    "make", [changing_global, changing_closure, changing_object, changing_layer, freezing], ids=lambda f: f.__name__
+)
+def test_what_python_changes_between_calls_is_never_frozen(make: Any):
+    found = []
+    for wrap in (lambda f: f, sx.function):
+        sx.utils.set_random_seed(0)
+        plain, change = make()
+        function, values = wrap(plain), []
+        for i in range(8):
+            values.append(np.array(function(np.array([1.0, 2.0], "float32"))))
+            if i % 3 == 2:
+                change()
+        found.append(values)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-5)
+    assert not np.array_equal(found[0][0], found[0][-1])
+
+
+def test_a_function_that_counts_in_python_runs_there():
+    seen = Settings()
+
+    @sx.function
+    def counted(x: Any) -> Any:
+        seen.factor += 1
+        return x * seen.factor
+
+    one = np.ones(2, "float32")
+    assert float(counted(one)[0]) == 3.0
+    with pytest.warns(UserWarning, match=r"factor is changed by the model itself while it is traced"):
+        found = [float(counted(one)[0]) for _ in range(4)]
+    assert [b - a for a, b in pairwise(found)] == [1.0] * 3
+
+
+def test_calls_of_layers_in_between_make_no_new_trace():
+    model, optimizer, seeds = pieces()
+    fast = sx.function(step_of(model, optimizer, seeds))
+    for _ in range(2):
+        fast(X, Y)
+    trace = next(iter(fast.traces.values()))
+    for _ in range(3):
+        model(X)
+        fast(X, Y)
+    assert list(fast.traces.values()) == [trace]
 
 
 def test_control_flow_and_results_of_unknown_size():
