@@ -304,7 +304,8 @@ class Layer(Told):
         if len(own) == 1:
             return own[0]
         reason = (
-            "it is not part of a model yet: call it on Input(...), or build the model that holds it"
+            "it is not part of a model yet: call it on Input(...), or build the model that holds it (called inside a "
+            "branch or loop that a tensor decides, it has no tensor outside; take the results of that: model.tensors())"
             if not self._calls
             else f"it is called {len(self._calls)} times; use layer.calls[i].outputs for one of them"
         )

@@ -114,3 +114,22 @@ def test_loss_and_metric_functions_are_converted():
     y = np.zeros(4, np.float32)
     for scale, expected in ((3.0, 3.0), (0.5, 0.25)):
         np.testing.assert_allclose(graph.run(y, y + np.float32(scale)), expected, rtol=1e-6)
+
+
+def test_a_layer_inside_a_branch_says_where_its_results_are():
+    class Gated(sx.Model):
+        def __init__(self):
+            super().__init__()
+            self.expert = sx.layers.Dense(2, name="expert")
+
+        def call(self, x):
+            if sx.ops.sum(x) > 0:
+                x = self.expert(x)
+            return x
+
+    model = Gated()
+    model.build((None, 2))
+    with pytest.raises(AttributeError, match=r"'expert' has no single output.*inside a branch or loop.*model\.tensors"):
+        _ = model.get_layer("expert").output
+    cut = sx.Model(model.input, model.tensors()["cond"])
+    np.testing.assert_array_equal(cut(np.ones((1, 2), "float32")), model(np.ones((1, 2), "float32")))
