@@ -71,7 +71,7 @@ def _by_place(model: Any, root: Any, path: Path) -> Pairs:
         )
     pairs: Pairs = []
     for layer, (name, weights) in zip(own, stored, strict=True):
-        variables = [v for v in layer.weights if v.trainable] + [v for v in layer.weights if not v.trainable]
+        variables = sorted(layer.weights, key=lambda v: not (v.trainable or v.frozen))
         _refuse_count(layer, len(variables), name, len(weights), path)
         pairs += [(v, w, np.asarray(root[name][w])) for v, w in zip(variables, weights, strict=True)]
     return pairs

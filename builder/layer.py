@@ -22,6 +22,7 @@ from ..trainer.ops.seed import SeedGenerator
 from .call import LayerCall, NamedScope, contexts
 from .call_errors import tell_arguments
 from .configuration import bind_arguments, layer_config, layer_from_config
+from .freezing import set_trainable
 from .layer_call import call_layer
 from .signature import mark_builds
 from .tracking import Settled, copied, owned, sub_layers, unique_variables, walk
@@ -144,7 +145,7 @@ class Layer(Told):
     def own_variables(self) -> list[Variable]:
         """Variables of the layer itself, not those of sub-layers; trainable ones first."""
         found = unique_variables([*self._weights, *owned(self, Variable)])
-        return [v for v in found if v.trainable] + [v for v in found if not v.trainable]
+        return sorted(found, key=lambda v: not (v.trainable or v.frozen))
 
     def walk_layers(self) -> list[Layer]:
         """The layer and all layers below it, each once."""
@@ -204,8 +205,7 @@ class Layer(Told):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        for layer in self.walk_layers():
-            layer._trainable = bool(value)
+        set_trainable(self, bool(value))
 
     def get_weights(self) -> list[np.ndarray]:
         """Copies of the values of `weights`."""

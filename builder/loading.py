@@ -137,8 +137,9 @@ def restore_values(model: Any, record: Mapping[str, Any], values: Mapping[str, A
     pairs += [(variable, variable.path, value) for variable, value in zip(states, seeds, strict=True)]
     assign_all(pairs, f"load_model: {path!r} does not fit the model")
     for variable, name in matched.items():
-        variable.trainable = record["values"][prefix + name]["trainable"]
-        variable.path = str(record["values"][prefix + name].get("path", variable.path))
+        entry = record["values"][prefix + name]
+        variable.trainable, variable.frozen = entry["trainable"], bool(entry.get("frozen", False))
+        variable.path = str(entry.get("path", variable.path))
     return {name: variable for variable, name in matched.items()}
 
 

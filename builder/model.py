@@ -16,6 +16,7 @@ from ..trainer.core.variable import Variable
 from . import later
 from .call import CallContext, contexts
 from .check_report import CheckReport
+from .freezing import Freezing
 from .inner_tensors import plan_between
 from .input import InputLayer
 from .layer import Layer, map_shapes
@@ -28,7 +29,7 @@ from .settings import read_settings, refuse_changes
 from .signature import call_signature
 
 
-class Model(ModelFiles, ModelTraining, Layer):
+class Model(ModelFiles, ModelTraining, Freezing, Layer):
     """A network: layers put together by a subclass's `call`, by `Model(inputs, outputs)`, or by `Sequential`.
 
     After its first call, `build(input_shape)` or `trace(*signature)`, a subclassed model is a graph like any other:

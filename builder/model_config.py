@@ -139,6 +139,7 @@ def variable_config(variable: Variable) -> Tagged:
         "value": serialize_object(variable),
         "regularizer": serialize_object(variable.regularizer),
         "constraint": serialize_object(variable.constraint),
+        **({"frozen": True} if variable.frozen else {}),
     }
 
 
@@ -146,6 +147,7 @@ def variable_from_config(config: Mapping[str, Any]) -> Variable:
     """The variable that `variable_config` described."""
     value = config["value"]
     variable = Variable(value, dtype=value.dtype, trainable=config["trainable"], name=config["name"])
+    variable.frozen = bool(config.get("frozen", False))
     variable.regularizer = deserialize_object(config["regularizer"])
     variable.constraint = deserialize_object(config["constraint"])
     return variable

@@ -14,6 +14,7 @@ from ..trainer.loop import steps, training
 from ..trainer.loop.compiled import CompiledLoss, CompiledMetrics, names_of_outputs
 from ..trainer.metrics import Mean, Metric
 from ..trainer.ops import convert_to_tensor, shape
+from .freezing import refuse_all_frozen
 from .inference import model_graph
 from .prediction import DEFAULT_STEP, batch_size_for, predict_at_once, prediction_step
 from .rehearsal import rehearse
@@ -237,6 +238,8 @@ class ModelTraining:
         3
         """
         self._require_compiled("fit")
+        if type(self).train_step is ModelTraining.train_step:
+            refuse_all_frozen(self)
         with settled(self):  # type: ignore[arg-type]  # the other half of a Model is a Layer
             return training.fit(
                 self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,

@@ -77,7 +77,8 @@ def describe(model: Any, include_optimizer: bool) -> tuple[dict[str, Any], dict[
         values[key] = {"shape": list(array.shape), "dtype": array.dtype.name, **facts}
 
     for variable, name in names.items():
-        keep(f"sardonyx.variables/{name}", variable.array, trainable=variable.trainable, path=variable.path)
+        facts = {"frozen": True} if variable.frozen else {}
+        keep(f"sardonyx.variables/{name}", variable.array, trainable=variable.trainable, path=variable.path, **facts)
     for i, variable in enumerate(random_states(model, names)):
         keep(f"sardonyx.random/{i}", variable.array)
     for name, array in kept.values():

@@ -56,6 +56,12 @@ def walk(entries: Sequence[Entry], mark: str | None = None) -> list[tuple[Entry,
     return found
 
 
+def answer(trainable: bool, weights: list[Variable]) -> str:
+    """Whether a layer is trained: also where some of its weights are frozen by name."""
+    held = [v.frozen for v in weights if v.trainable or v.frozen]
+    return "no" if not trainable or (held and all(held)) else "partly" if any(held) else "yes"
+
+
 def cells(entry: Entry, mark: str, connected: bool, show_trainable: bool) -> list[str]:
     """The cells of a row."""
     shapes = leaf_shapes(entry.output_structure()) or "?"
@@ -64,7 +70,8 @@ def cells(entry: Entry, mark: str, connected: bool, show_trainable: bool) -> lis
         row.append(", ".join(dict.fromkeys(source_name(source.beside(entry), x) for source, x in entry.sources)) or "-")
     if show_trainable:
         layer = entry.layer
-        row.append("-" if layer is None or not layer.weights else "yes" if layer.trainable else "no")
+        weights = [] if layer is None else layer.weights
+        row.append("-" if layer is None or not weights else answer(layer.trainable, weights))
     return row
 
 

@@ -106,6 +106,7 @@ class Settled:
         for layer in self.layers:
             marks += (layer.trainable, layer.built, len(layer.__dict__))
             marks += [v.trainable for v in layer._weights]
+            marks += [v.trainable for v in layer.__dict__.get("plan_variables", ())]
         return marks
 
 

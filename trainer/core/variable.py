@@ -44,6 +44,7 @@ class Variable(Operators):
     """
 
     __hash__ = object.__hash__
+    frozen = False  # made to be trained, and kept from it until its layer is freed
 
     def __init__(
         self,
@@ -72,6 +73,15 @@ class Variable(Operators):
         self._home: Home | None = None
         self._tensor: Tensor | None = Tensor(value)
         self._symbol = Tensor(None, Symbol(TensorSpec(value.shape, value.dtype), variable=self, name=self.name))
+
+    @classmethod
+    def holding(cls, array: np.ndarray, trainable: bool = True, name: str | None = None) -> Variable:
+        """A variable whose value is an array as it is, not a copy: of a file that is mapped into memory."""
+        variable = cls(np.zeros((), array.dtype), trainable=trainable, name=name)
+        spec = TensorSpec(array.shape, array.dtype)
+        variable._symbol = Tensor(None, Symbol(spec, variable=variable, name=variable.name))
+        variable._tensor = Tensor(array)
+        return variable
 
     @property
     def array(self) -> np.ndarray:
@@ -221,7 +231,7 @@ class Variable(Operators):
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
         twin = Variable(self.numpy(), dtype=self.dtype, trainable=self.trainable, name=self.name)
         twin.path, twin.regularizer, twin.constraint = self.path, self.regularizer, self.constraint
-        twin.initializer = self.initializer
+        twin.initializer, twin.frozen = self.initializer, self.frozen
         memo[id(self)] = twin
         return twin
 
