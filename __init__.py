@@ -30,6 +30,7 @@ from .trainer import (
 from .trainer.callbacks import Callback
 from .trainer.conversion import do_not_convert
 from .trainer.core import tree
+from .trainer.core.device import device
 from .trainer.core.errors import DtypeError, ShapeError, SymbolicValueError
 from .trainer.core.later import loaded_later
 from .trainer.core.primitive import Primitive
@@ -86,7 +87,7 @@ __all__ = [
     "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer", "Primitive", "RecordedLayer",
     "RecordedModel", "Regularizer", "SeedGenerator", "Sequential", "ShapeError", "SymbolicValueError", "Tensor",
     "TensorSpec", "Variable", "__version__", "activations", "applications", "callbacks", "config", "constraints",
-    "datasets", "do_not_convert", "export_training", "exporters", "function", "grad", "initializers", "layers",
+    "datasets", "device", "do_not_convert", "export_training", "exporters", "function", "grad", "initializers", "layers",
     "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving", "trace", "tree", "utils",
     "value_and_grad",
 ]  # fmt: skip

@@ -11,8 +11,10 @@ import numpy as np
 
 from ..exporters.engine import Engine
 from ..exporters.resident import release
+from ..exporters.runtime import engine_device
 from ..trainer.conversion import in_trace
 from ..trainer.core import tree
+from ..trainer.core.device import asked_device, canonical_device
 from ..trainer.core.errors import SymbolicValueError
 from ..trainer.core.spec import TensorSpec
 from ..trainer.core.state import state
@@ -113,9 +115,9 @@ class _Surroundings:
 class Function:
     """A Python function and its traces; see `function`."""
 
-    def __init__(self, python_function: Callable[..., Any], device: str = "cpu") -> None:
+    def __init__(self, python_function: Callable[..., Any], device: str | None = None) -> None:
         self.python_function = python_function
-        self.device = device
+        self.device = device if device is None else canonical_device(device)
         self.traces: dict[Any, Compiled | None] = {}
         self.calls = 0
         self.surroundings: _Surroundings | None = None
@@ -137,15 +139,18 @@ class Function:
         leaves = tree.flatten([list(args), kwargs])
         if state.traces or state.tapes or any(isinstance(x, Tensor) and x.array is None for x in leaves):
             return in_trace(self.python_function)(*args, **kwargs)
+        device = asked_device(self.device)
+        if device == "cuda":
+            engine_device(device)
         self.calls += 1
         if self.calls == 1:
             return self.python_function(*args, **kwargs)  # makes the weights and the optimizer's state
         if self.surroundings is not None and not self.surroundings.are_same(self.python_function):
             self.traces = {key: trace for key, trace in self.traces.items() if trace is None}
-        key = (len(args), tuple(sorted(kwargs)), signature_of(leaves))
+        key = (device, len(args), tuple(sorted(kwargs)), signature_of(leaves))
         if key not in self.traces:
             before = _Surroundings(self.python_function)
-            self.traces[key], error = try_compile(self.python_function, args, kwargs, self.device)
+            self.traces[key], error = try_compile(self.python_function, args, kwargs, device)
             self.surroundings = _Surroundings(self.python_function)
             if error is None:
                 error = self._change(before, key)
@@ -195,14 +200,15 @@ def warn_not_compiled(what: str, error: Exception) -> None:
     warnings.warn(f"{what} runs on NumPy, not compiled: {error}", stacklevel=3)
 
 
-def function(python_function: Callable[..., Any] | None = None, *, device: str = "cpu") -> Any:
+def function(python_function: Callable[..., Any] | None = None, *, device: str | None = None) -> Any:
     """Compile a function of tensors and variables, such as a training step with a `GradientTape` (TensorFlow's name).
 
     It is traced once for each combination of shapes, dtypes and Python arguments, and run whole by onnxruntime:
     reads and assignments of variables, gradients and optimizers included. The very first call runs on NumPy, so that
     weights are made. What cannot be traced or expressed in ONNX runs on NumPy, after one warning that says why.
 
-    device: "cpu", or "cuda", which must be there
+    device: "cpu", or "cuda", which must be there; without it the scope `sx.device` around the call decides, and
+        without that a GPU is used where onnxruntime has one
 
     Python values other than arrays are fixed in a trace: other arguments, globals, closure variables, attributes of the
     user's own objects, plain settings of layers and optimizers, or frozen layers make another trace.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..exporters.runtime import session
+from ..trainer.core.device import asked_device
 from ..trainer.core.errors import SymbolicValueError
 from ..trainer.core.tensor import Tensor
 from ..trainer.data.structure import unpack_x_y_sample_weight
@@ -65,7 +66,7 @@ def predict_at_once(model: Any, x: Any, batch_size: int | None, device: str, pro
     if type(x) is not np.ndarray or not x.shape or not _steps_by_default(model):
         return None
     size = largest_batch(x) if batch_size is None else batch_size
-    running = model._sessions.get((device, tuple(providers or ())))
+    running = model._sessions.get((asked_device(device), tuple(providers or ())))
     if running is None or type(size) is not int or x.shape[0] > size:
         return None
     return running.run_accepted(x)
@@ -104,6 +105,7 @@ DEFAULT_STEP: dict[str, Any] = {}
 
 def inference_session(model: Any, device: str = "auto", providers: list[str] | None = None) -> InferenceSession:
     """The cached session of a model for a device, up to date with its weights."""
+    device = asked_device(device)
     key = (device, tuple(providers or ()))
     running = model._sessions.get(key)
     if running is None:
@@ -114,5 +116,5 @@ def inference_session(model: Any, device: str = "auto", providers: list[str] | N
 
 def run_file(path: Any, *inputs: Any, device: str = "auto") -> list[Any]:
     """Run an ONNX file in onnxruntime: outputs, as arrays, for inputs in the order of the file's."""
-    running = session(str(path), device=device)
+    running = session(str(path), device=asked_device(device))
     return running.run(None, {x.name: value for x, value in zip(running.get_inputs(), inputs, strict=True)})

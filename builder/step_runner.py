@@ -6,7 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..exporters.runtime import engine_device
 from ..trainer.core import tree
+from ..trainer.core.device import asked_device
+from .flat_step import PlainSteps
 from .function import Compiled, arrays_of, signature_of, try_compile, warn_not_compiled
 from .settings import plain_values, read_settings
 
@@ -21,11 +24,12 @@ SEEN_OFTEN = 3
 class Steps:
     """Runs one kind of step (`train_step`, `test_step`) of a model, compiled where that is asked for and possible."""
 
-    def __init__(self, model: Any, name: str, mode: Any, device: str = "cpu") -> None:
+    def __init__(self, model: Any, name: str, mode: Any, flat: bool = True) -> None:
         self.model = model
+        self.plain = PlainSteps(model, name, flat)
         self.name = name
         self.mode = mode
-        self.device = device
+        self.device = asked_device()
         self.traces: dict[Any, Compiled | None] = {}
         self.seen: dict[Any, int] = {}
         self.marks: Any = None
@@ -38,8 +42,11 @@ class Steps:
         """The step to run; traces are forgotten when layers, optimizer or losses are not as they were."""
         training = self.model._steps.get("train_step")
         if self.choice is False or (training is not self and training is not None and not training.choice):
-            return getattr(self.model, self.name)  # evaluation goes the way that training found to be the better
-        marks = python_state(self.model), read_settings(self.model)
+            return self.plain  # evaluation goes the way that training found to be the better
+        self.device = asked_device()
+        if self.device == "cuda":
+            engine_device(self.device)  # a GPU that is not there is told before the first step changes the weights
+        marks = self.device, python_state(self.model), read_settings(self.model)
         if self.marks is not None and marks != self.marks:
             self.traces.clear()
         self.marks = marks
@@ -48,10 +55,10 @@ class Steps:
     def __call__(self, data: Any) -> Any:
         """One step; returns the logs."""
         self.steps_left -= 1
-        python_step = getattr(self.model, self.name)
         leaves = tree.flatten(list(data))
         key = (signature_of(leaves), tuple([id(v) for v in self.model.trainable_variables]))
         count = self.seen[key] = self.seen.get(key, 0) + 1
+        python_step = self.plain
         if self.choice is None:
             return self._measure(python_step, data, leaves, key)
         if key not in self.traces and (count == 1 or (self.traces and count <= SEEN_OFTEN)):
@@ -61,7 +68,7 @@ class Steps:
 
     def _compiled(self, python_step: Callable[[Any], Any], data: Any, key: Any) -> Compiled | None:
         if key not in self.traces:
-            self.traces[key], self.error = try_compile(python_step, (data,), {}, self.device)
+            self.traces[key], self.error = try_compile(getattr(self.model, self.name), (data,), {}, self.device)
         return self.traces[key]
 
     def _plain(self, python_step: Callable[[Any], Any], data: Any) -> Any:

@@ -11,7 +11,7 @@ from ..trainer.core.dims import is_static
 from ..trainer.core.graph import Graph
 from .convert import DEFAULT_OPSET
 from .resident import Resident, resident
-from .runtime import device_value, explain, session
+from .runtime import device_value, engine_device, explain, session
 from .serialize import model_proto
 from .state_graph import StateGraph
 
@@ -23,7 +23,7 @@ class Engine:
     """
 
     def __init__(self, graph: Graph, device: str = "cpu", threads: int = 1) -> None:
-        self.device = device
+        self.device = device = engine_device(device)
         self.state = StateGraph(graph)
         lowered = self.state.lower()
         self.sources = lowered.sources()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from ..trainer.core.device import canonical_device
 from .lazy import LazyModule
 
 onnxruntime: Any = LazyModule("onnxruntime")
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-DEVICES = ("auto", "cpu", "cuda")
+NO_START = "onnxruntime has the CUDA provider, but could not start it (driver, CUDA or cuDNN)"
+ONLY = "the installed onnxruntime has only {}"
 
 
 def session(
@@ -29,6 +34,7 @@ def session(
 
     Raises `ValueError` for an unknown device or provider, `RuntimeError` where a demanded GPU is not to be had.
     """
+    device = canonical_device(device)
     wanted = _providers(device, providers)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -37,7 +43,7 @@ def session(
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     running = onnxruntime.InferenceSession(model, options, providers=wanted)
     if device == "cuda" and providers is None and CUDA not in running.get_providers():
-        raise RuntimeError(_no_gpu("onnxruntime has the CUDA provider, but could not start it (driver, CUDA or cuDNN)"))
+        raise RuntimeError(_no_gpu(NO_START))
     return running
 
 
@@ -76,9 +82,31 @@ def session_device(running: Any) -> str:
     return "cuda" if CUDA in running.get_providers() else "cpu"
 
 
+def engine_device(device: str) -> str:
+    """ "cpu" or "cuda" for a device as `session` takes it: with "auto" a GPU where onnxruntime can use one.
+
+    Raises `RuntimeError` where a demanded GPU is not to be had.
+    """
+    asked = canonical_device(device)
+    if asked == "cuda" and not _has_gpu():
+        available = onnxruntime.get_available_providers()
+        raise RuntimeError(_no_gpu(NO_START if CUDA in available else ONLY.format(", ".join(available))))
+    return ("cuda" if _has_gpu() else "cpu") if asked == "auto" else asked
+
+
+@functools.cache
+def _has_gpu() -> bool:
+    """Whether the provider for CUDA starts; that it is installed does not say that a driver and a GPU are there."""
+    if CUDA not in onnxruntime.get_available_providers():
+        return False
+    try:
+        device_value(np.zeros(1, "float32"), "cuda")
+    except RuntimeError:
+        return False
+    return True
+
+
 def _providers(device: str, providers: Sequence[Any] | None) -> list[Any]:
-    if device not in DEVICES:
-        raise ValueError(f"device: expected one of {', '.join(map(repr, DEVICES))}, got {device!r}")
     available = onnxruntime.get_available_providers()
     if providers is not None:
         unknown = [p for p in providers if (p if isinstance(p, str) else p[0]) not in available]
@@ -88,7 +116,7 @@ def _providers(device: str, providers: Sequence[Any] | None) -> list[Any]:
             )
         return list(providers)
     if device == "cuda" and CUDA not in available:
-        raise RuntimeError(_no_gpu(f"the installed onnxruntime has only {', '.join(available)}"))
+        raise RuntimeError(_no_gpu(ONLY.format(", ".join(available))))
     return [CUDA, CPU] if device != "cpu" and CUDA in available else [CPU]
 
 

@@ -19,7 +19,7 @@ def content():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"device": "gpu"}, "device: expected one of 'auto', 'cpu', 'cuda', got 'gpu'"),
+        ({"device": "tpu"}, r"""device: expected "cpu", "gpu" \(or "cuda"\) or "auto", got 'tpu'"""),
         ({"providers": ["MadeUp"]}, "providers: 'MadeUp' is not in the installed onnxruntime"),
     ],
 )
