@@ -1,4 +1,4 @@
-"""The architectures of the zoo, what Keras 3.15 says of each, and the same network made by Keras."""
+"""The architectures of the zoo, what Keras 3.15 says of each, and random weights for them."""
 
 import json
 import zlib
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 import sardonyx as sx
 
@@ -35,12 +34,22 @@ def checksum(names: list[str]) -> int:
     return zlib.crc32("\n".join(names).encode())
 
 
-def images(architecture: str, count: int = 2) -> np.ndarray:
+def images(architecture: str, count: int = 2, size: int | None = None) -> np.ndarray:
     """Random images with values 0 ... 255, prepared as the network expects them."""
-    size = SMALLEST_SIZES.get(architecture, 32)
+    size = size or SMALLEST_SIZES.get(architecture, 32)
     values = np.random.default_rng(1).uniform(0, 255, (count, size, size, 3)).astype(np.float32)
     makes_own = architecture.startswith(("EfficientNet", "ConvNeXt", "MobileNetV3"))
     return values if makes_own else sx.applications.imagenet_utils.preprocess_input(values, mode="tf")
+
+
+def random_gain(architecture: str) -> float:
+    """The gain with which an architecture's values stay of the size of one."""
+    return next((gain for start, gain in GAINS.items() if architecture.startswith(start)), 1.7)
+
+
+def random_variables(weights: list[Any]) -> list[Any]:
+    """The variables that are given random values: all but the state of random generators."""
+    return [variable for variable in weights if "seed_generator" not in variable.path]
 
 
 def random_values(path: str, shape: tuple[int, ...], rng: np.random.Generator, gain: float) -> np.ndarray:
@@ -70,27 +79,6 @@ def random_values(path: str, shape: tuple[int, ...], rng: np.random.Generator, g
 def is_depthwise(kind: str, path: str) -> bool:
     """Whether each output of a kernel comes from one channel."""
     return kind == "depthwise_kernel" or "dwconv" in path or "_dw_" in path or "depthwise" in path
-
-
-def keras_twin(monkeypatch: pytest.MonkeyPatch, architecture: str, **given: Any) -> Any:
-    """Keras's network with random weights and statistics."""
-    keras = pytest.importorskip("keras")
-    keras.backend.clear_session()
-    for kind in (keras.initializers.VarianceScaling, keras.initializers.TruncatedNormal):
-        # Drawing values takes Keras minutes, and all are replaced below.
-        monkeypatch.setattr(kind, "__call__", lambda self, shape, dtype=None, **_: keras.ops.zeros(shape, dtype))
-    try:
-        twin = getattr(keras.applications, architecture)(**given)
-    except ValueError as error:
-        if "backend" in str(error):
-            pytest.skip(str(error))
-        raise
-    rng = np.random.default_rng(0)
-    gain = next((gain for start, gain in GAINS.items() if architecture.startswith(start)), 1.7)
-    for variable in twin.weights:
-        if "seed_generator" not in variable.path:
-            variable.assign(random_values(variable.path, tuple(variable.shape), rng, gain))
-    return twin
 
 
 def agree(actual: Any, expected: Any, tolerance: float = 1e-4) -> None:
