@@ -87,9 +87,9 @@ __all__ = [
     "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer", "Primitive", "RecordedLayer",
     "RecordedModel", "Regularizer", "SeedGenerator", "Sequential", "ShapeError", "SymbolicValueError", "Tensor",
     "TensorSpec", "Variable", "__version__", "activations", "applications", "callbacks", "config", "constraints",
-    "datasets", "device", "do_not_convert", "export_training", "exporters", "function", "grad", "initializers", "layers",
-    "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving", "trace", "tree", "utils",
-    "value_and_grad",
+    "datasets", "device", "do_not_convert", "export_training", "exporters", "function", "grad", "initializers",
+    "layers", "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving",
+    "trace", "tree", "utils", "value_and_grad",
 ]  # fmt: skip
 
 __getattr__, __dir__ = loaded_later(__name__, {"export_training": ".builder.training_export"})

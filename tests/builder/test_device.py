@@ -43,7 +43,7 @@ def test_names(name, kind):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("tpu", "expected \"cpu\", \"gpu\" .*, got 'tpu'"),
+        ("tpu", 'expected "cpu", "gpu" .*, got \'tpu\''),
         ("gpu:x", "got 'gpu:x'"),
         (None, "got None"),
         ("gpu:1", r"'gpu:1' is not the first GPU(.|\n)*CUDA_VISIBLE_DEVICES=1"),
