@@ -14,6 +14,7 @@ from .identities import remove_identities
 from .layout import settle_layout
 from .names import name_weights
 from .neutral import merge_casts, merge_reshapes, remove_neutral
+from .ones import keep_reduced, reshape_ones
 from .products import fuse_gemm
 from .scope import Scope, Shared
 
@@ -28,7 +29,7 @@ CLEANING: tuple[Pass, ...] = (
     remove_identities,
     merge_duplicates,
 )
-FUSING: tuple[Pass, ...] = (fold_padding, fold_normalization, fold_bias, fuse_gemm)
+FUSING: tuple[Pass, ...] = (fold_padding, fold_normalization, fold_bias, fuse_gemm, reshape_ones, keep_reduced)
 ROUNDS = 30
 """Every pass makes the graph smaller, so that few rounds do; this only stops what should never happen."""
 

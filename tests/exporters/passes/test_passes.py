@@ -13,6 +13,7 @@ from sardonyx.exporters.passes.identities import remove_identities
 from sardonyx.exporters.passes.layout import settle_layout
 from sardonyx.exporters.passes.names import name_weights
 from sardonyx.exporters.passes.neutral import merge_casts, merge_reshapes, remove_neutral
+from sardonyx.exporters.passes.ones import keep_reduced, reshape_ones
 from sardonyx.exporters.passes.products import fuse_gemm
 from sardonyx.exporters.passes.scope import Scope, Shared
 from sardonyx.trainer.core.spec import TensorSpec
@@ -67,6 +68,41 @@ CASES = [
         "Relu",
         True,
     ),
+    *[
+        (
+            f"transposed_{name}",
+            reshape_ones,
+            graph([("Transpose x -> y", {"perm": NCHW})], {"x": x, "y": y}),
+            after,
+            after == "Reshape",
+        )
+        for name, x, y, after in (
+            ("ones", ("b", 1, 1, 3), ("b", 3, 1, 1), "Reshape"),
+            ("one_of_two", ("b", 1, 5, 3), ("b", 3, 1, 5), "Transpose"),
+            ("unknown_sizes", ("b", 1, 1, "c"), ("b", "c", 1, 1), "Transpose"),
+            ("maybe_one", ("b", "h", 1, 3), ("b", 3, "h", 1), "Transpose"),
+        )
+    ],
+    *[
+        (
+            f"reduced_{name}",
+            keep_reduced,
+            graph(
+                [(f"ReduceMean x {axes} -> a", {"keepdims": 0}), "Reshape a s -> r", f"{last} -> y"],
+                {"x": ("b", 3, 4, 5), "a": ("b", 3), "r": shape},
+                far=[2, -1],
+                s=[-1, 3, 1, 1],
+            ),
+            after,
+            after.startswith("ReduceMean ReduceMean"),
+        )
+        for name, axes, shape, last, after in (
+            ("and_back", "far", ("b", 3, 1, 1), "Relu r", "ReduceMean ReduceMean Relu"),
+            ("elsewhere", "far", ("b", 1, 1, 3), "Relu r", "ReduceMean Reshape Relu"),
+            ("unknown_axes", "x", ("b", 3, 1, 1), "Relu r", "ReduceMean Reshape Relu"),
+            ("twice_used", "far", ("b", 3, 1, 1), "Add r a", "ReduceMean Reshape Add"),
+        )
+    ],
     ("duplicates", merge_duplicates, graph(["Relu x -> a", "Relu x -> c", "Add a c -> y"], {}), "Relu Add", True),
     (
         "random_twice",
