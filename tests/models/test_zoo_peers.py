@@ -35,14 +35,15 @@ ENDINGS = (".weights.h5", ".h5", ".keras")
 def small(architecture: str) -> dict[str, Any]:
     """Arguments with which both libraries build a small network whose outputs say much."""
     if architecture.startswith("NASNet"):
-        return {**arguments(architecture), **{"include_top": False, "pooling": "avg", "classes": 1000}}
+        return {**arguments(architecture), "include_top": False, "pooling": "avg", "classes": 1000}
     return {**arguments(architecture), "classifier_activation": None}  # logits say more than probabilities
 
 
 def keras_writes(folder: Path, architectures: tuple[str, ...]) -> list[str]:
     """Let Keras write what `keras_zoo` says; returns the ending of each file of weights."""
     work = [(name, ENDINGS[ARCHITECTURES.index(name) % 3], small(name)) for name in architectures]
-    backend = {"KERAS_BACKEND": "torch"} if importlib.util.find_spec("torch") else {}
+    refused = "NASNetMobile" in architectures  # by Keras 3.15 on PyTorch
+    backend = {"KERAS_BACKEND": "torch"} if importlib.util.find_spec("torch") and not refused else {}
     subprocess.run(
         [sys.executable, SCRIPT, folder, json.dumps(work)], env={**os.environ, **backend}, check=True, cwd=folder
     )
