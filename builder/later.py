@@ -12,14 +12,15 @@ from ..trainer.core.later import loaded_later
 if TYPE_CHECKING:
     from .check import check_model
     from .exporting import export_model
+    from .feature_training import on_features
     from .loading import load_model, model_from_json
     from .saving import save_model
     from .training_export import export_training
     from .weights_file import load_weights, save_weights
 
 __all__ = [
-    "check_model", "export_model", "export_training", "load_model", "load_weights", "model_from_json", "save_model",
-    "save_weights",
+    "check_model", "export_model", "export_training", "load_model", "load_weights", "model_from_json", "on_features",
+    "save_model", "save_weights",
 ]  # fmt: skip
 
 __getattr__, __dir__ = loaded_later(
@@ -29,6 +30,7 @@ __getattr__, __dir__ = loaded_later(
         "export_model": ".exporting",
         "export_training": ".training_export",
         **dict.fromkeys(("load_model", "model_from_json"), ".loading"),
+        "on_features": ".feature_training",
         "save_model": ".saving",
         **dict.fromkeys(("load_weights", "save_weights"), ".weights_file"),
     },

@@ -14,6 +14,7 @@ from ..trainer.loop import steps, training
 from ..trainer.loop.compiled import CompiledLoss, CompiledMetrics, names_of_outputs
 from ..trainer.metrics import Mean, Metric
 from ..trainer.ops import convert_to_tensor, shape
+from . import later
 from .freezing import refuse_all_frozen
 from .inference import model_graph
 from .prediction import DEFAULT_STEP, batch_size_for, predict_at_once, prediction_step
@@ -189,7 +190,9 @@ class ModelTraining:
             # a step of the user's own may do in Python what a trace does not see: it is compiled when asked for
             own = getattr(type(self), name) is not getattr(ModelTraining, name)
             # a new dictionary: a model that is not compiled still has the one of the class
-            self._steps = {**self._steps, name: Steps(self, name, False if own and mode == "auto" else mode)}
+            flat = not own and not asked.get("run_eagerly")
+            made = Steps(self, name, False if own and mode == "auto" else mode, flat)
+            self._steps = {**self._steps, name: made}
         self._steps[name].steps_left = count or 0
         return self._steps[name]
 
@@ -224,11 +227,16 @@ class ModelTraining:
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: Any = 1,
+        cache_features: Any = None,
     ) -> Any:
         """Train for some epochs; returns a History with the results of each.
 
         `x`: arrays (or a list or dictionary of them) with targets `y`; or a generator, DataLoader or any iterable of
         batches `(x, y)` or `(x, y, sample_weight)`; or a dataset with a length.
+
+        cache_features: a folder. What the frozen first layers give for `x` is then computed once, on onnxruntime, and
+            kept there, for this training and later ones; each epoch trains what follows them. Changed weights or data
+            are noticed. True keeps it for this training alone. Needs arrays, and no random layer before frozen ones.
 
         >>> import numpy as np, sardonyx as sx
         >>> model = sx.Sequential([sx.Input((1,)), sx.layers.Dense(1)])
@@ -240,9 +248,12 @@ class ModelTraining:
         self._require_compiled("fit")
         if type(self).train_step is ModelTraining.train_step:
             refuse_all_frozen(self)
-        with settled(self):  # type: ignore[arg-type]  # the other half of a Model is a Layer
+        trained: Any = self
+        if cache_features is not None and cache_features is not False:
+            trained, x, validation_data = later.on_features(self, cache_features, x, validation_data, verbose)
+        with settled(trained):
             return training.fit(
-                self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
+                trained, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
                 class_weight, sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
                 validation_freq,
             )  # fmt: skip

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..trainer import naming
 from ..trainer.callbacks import Progbar
 from ..trainer.core import dims
 from ..trainer.core.dtypes import dtype_name as standardize_dtype
+from ..trainer.core.later import loaded_later
 from ..trainer.core.tensor import Tensor
 from ..trainer.data.dataset import PyDataset, normalize, pad_sequences, timeseries_windows, to_categorical
 from ..trainer.data.structure import pack_x_y_sample_weight, unpack_x_y_sample_weight
@@ -24,6 +25,10 @@ from .persistence import (
     serialize_keras_object,
 )
 from .plot import plot_model
+
+if TYPE_CHECKING:
+    from .feature_store import clear_features
+    from .feature_training import cached_predict
 
 Sequence = PyDataset
 
@@ -47,9 +52,13 @@ def clear_session(free_memory: bool = True) -> None:
 
 
 __all__ = [
-    "CustomObjectScope", "Progbar", "PyDataset", "Sequence", "clear_session", "custom_object_scope",
-    "deserialize_keras_object", "get_custom_objects", "get_registered_name", "get_registered_object", "is_keras_tensor",
-    "normalize", "pack_x_y_sample_weight", "pad_sequences", "plot_model", "register_keras_serializable",
-    "serialize_keras_object", "set_random_seed", "standardize_dtype", "timeseries_windows", "to_categorical",
-    "unpack_x_y_sample_weight",
+    "CustomObjectScope", "Progbar", "PyDataset", "Sequence", "cached_predict", "clear_features", "clear_session",
+    "custom_object_scope", "deserialize_keras_object", "get_custom_objects", "get_registered_name",
+    "get_registered_object", "is_keras_tensor", "normalize", "pack_x_y_sample_weight", "pad_sequences", "plot_model",
+    "register_keras_serializable", "serialize_keras_object", "set_random_seed", "standardize_dtype",
+    "timeseries_windows", "to_categorical", "unpack_x_y_sample_weight",
 ]  # fmt: skip
+
+__getattr__, __dir__ = loaded_later(
+    __name__, {"cached_predict": ".feature_training", "clear_features": ".feature_store"}
+)

@@ -111,8 +111,8 @@ def fit(
         validation = validation_batches(validation_data, validation_batch_size or batch_size, validation_steps)
         validation.check_epochs(sum(_due(validation_freq, epoch + 1) for epoch in range(initial_epoch, epochs)))
     listeners = CallbackList.of(
-        callbacks, add_history=True, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=epochs,
-        steps=batches.steps,
+        callbacks, add_history=True, add_progbar=verbose != 0, model=getattr(model, "whole", model), verbose=verbose,
+        epochs=epochs, steps=batches.steps,
     )  # fmt: skip
     model.stop_training = False
     keep_freed_memory()
