@@ -1,15 +1,12 @@
 """Models: the classes, how they are copied, saved and loaded (Keras name: `keras.models`), and the zoo."""
 
-import importlib.util
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ..builder.cloning import clone_model
 from ..builder.functional import Functional
 from ..builder.model import Model
 from ..builder.sequential import Sequential
-from ..trainer.core.later import loaded_later
+from ..trainer.core.later import executed_later, loaded_later
 
 if TYPE_CHECKING:
     from ..builder.loading import load_model, model_from_json
@@ -60,21 +57,10 @@ if TYPE_CHECKING:
     from .small import LeNet, TemporalConvNet, TextTransformer, UNet, VisionTransformer
 
 
-def _executed_later(module: str) -> ModuleType:
-    """A module of the zoo, executed when something in it is first asked for: most programs need none of it."""
-    spec = importlib.util.find_spec(f"{__name__}.{module}")
-    if spec is None or spec.loader is None:
-        raise ImportError(f"the module {__name__}.{module} is missing; install the package again")
-    loader = spec.loader = importlib.util.LazyLoader(spec.loader)
-    found = sys.modules[spec.name] = globals()[module] = importlib.util.module_from_spec(spec)
-    loader.exec_module(found)
-    return found
-
-
 APPLICATIONS = {
-    "applications": _executed_later("applications"),
+    "applications": executed_later(__name__, "applications"),
     **{
-        f"applications.{family}": _executed_later(family)
+        f"applications.{family}": executed_later(__name__, family)
         for family in (
             "convnext", "densenet", "efficientnet", "efficientnet_v2", "imagenet_utils", "inception_resnet_v2",
             "inception_v3", "mobilenet", "mobilenet_v2", "mobilenet_v3", "nasnet", "resnet", "resnet50", "resnet_v2",

@@ -9,6 +9,7 @@ from ..builder.model import Model
 from ..builder.sequential import Sequential
 from ..trainer.core.tensor import Tensor
 from .image_model import ImageModel
+from .image_network import network
 from .imagenet_utils import decode_predictions, preprocessing
 from .pretrained import STORE, Pretrained
 
@@ -73,10 +74,10 @@ def downsampled(x: Tensor, width: int, name: str, i: int) -> Tensor:
 
 
 def convnext(
-    settings: ImageModel, size: str, depths: tuple[int, ...], width: int, include_preprocessing: bool, name: str | None
+    settings: ImageModel, size: str, depths: tuple[int, ...], width: int, include_preprocessing: bool
 ) -> Model:
     """A ConvNeXt with the given number of blocks in each of its four stages."""
-    prefix = name or f"convnext_{size}"
+    prefix = settings.name or f"convnext_{size}"
     inputs = x = settings.images()
     if include_preprocessing:
         x = layers.Normalization(mean=MEAN, variance=VARIANCE, name=f"{prefix}_prestem_normalization")(x)
@@ -96,10 +97,10 @@ def convnext(
     else:
         x = layers.LayerNormalization(epsilon=EPSILON)(settings.pooled(x, None, None))
     url = f"{STORE}convnext/convnext_{size}"
-    return settings.finish(inputs, x, name, Pretrained(url, *CHECKSUMS[size], ".h5", "_notop.h5"))
+    return settings.finish(inputs, x, Pretrained(url, *CHECKSUMS[size], ".h5", "_notop.h5"))
 
 
-def ConvNeXtTiny(
+def arguments(
     include_top: bool = True,
     include_preprocessing: bool = True,
     weights: Any = "imagenet",
@@ -108,87 +109,41 @@ def ConvNeXtTiny(
     pooling: str | None = None,
     classes: int = 1000,
     classifier_activation: Any = "softmax",
-    name: str = "convnext_tiny",
-) -> Model:
-    """ConvNeXt, tiny form; images of at least 32×32, values 0 ... 255 (see `include_preprocessing`).
+    name: str | None = None,
+) -> None:
+    """The arguments of these networks, in Keras's order."""
+
+
+@network(arguments, "convnext_tiny")
+def ConvNeXtTiny(settings: ImageModel, include_preprocessing: bool) -> Model:
+    """ConvNeXt, tiny form, for images with values 0 ... 255.
 
     >>> import sardonyx as sx
     >>> sx.models.ConvNeXtTiny(weights=None, include_top=False, input_shape=(32, 32, 3), pooling="avg").output_shape
     (None, 768)
     """
-    settings = ImageModel(
-        "ConvNeXtTiny", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation
-    )
-    return convnext(settings, "tiny", (3, 3, 9, 3), 96, include_preprocessing, name)
+    return convnext(settings, "tiny", (3, 3, 9, 3), 96, include_preprocessing)
 
 
-def ConvNeXtSmall(
-    include_top: bool = True,
-    include_preprocessing: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "convnext_small",
-) -> Model:
-    """ConvNeXt, small form; images of at least 32×32, values 0 ... 255 (see `include_preprocessing`)."""
-    settings = ImageModel(
-        "ConvNeXtSmall", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation
-    )
-    return convnext(settings, "small", (3, 3, 27, 3), 96, include_preprocessing, name)
+@network(arguments, "convnext_small")
+def ConvNeXtSmall(settings: ImageModel, include_preprocessing: bool) -> Model:
+    """ConvNeXt, small form, for images with values 0 ... 255."""
+    return convnext(settings, "small", (3, 3, 27, 3), 96, include_preprocessing)
 
 
-def ConvNeXtBase(
-    include_top: bool = True,
-    include_preprocessing: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "convnext_base",
-) -> Model:
-    """ConvNeXt, base form; images of at least 32×32, values 0 ... 255 (see `include_preprocessing`)."""
-    settings = ImageModel(
-        "ConvNeXtBase", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation
-    )
-    return convnext(settings, "base", (3, 3, 27, 3), 128, include_preprocessing, name)
+@network(arguments, "convnext_base")
+def ConvNeXtBase(settings: ImageModel, include_preprocessing: bool) -> Model:
+    """ConvNeXt, base form, for images with values 0 ... 255."""
+    return convnext(settings, "base", (3, 3, 27, 3), 128, include_preprocessing)
 
 
-def ConvNeXtLarge(
-    include_top: bool = True,
-    include_preprocessing: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "convnext_large",
-) -> Model:
-    """ConvNeXt, large form; images of at least 32×32, values 0 ... 255 (see `include_preprocessing`)."""
-    settings = ImageModel(
-        "ConvNeXtLarge", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation
-    )
-    return convnext(settings, "large", (3, 3, 27, 3), 192, include_preprocessing, name)
+@network(arguments, "convnext_large")
+def ConvNeXtLarge(settings: ImageModel, include_preprocessing: bool) -> Model:
+    """ConvNeXt, large form, for images with values 0 ... 255."""
+    return convnext(settings, "large", (3, 3, 27, 3), 192, include_preprocessing)
 
 
-def ConvNeXtXLarge(
-    include_top: bool = True,
-    include_preprocessing: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "convnext_xlarge",
-) -> Model:
-    """ConvNeXt, xlarge form; images of at least 32×32, values 0 ... 255 (see `include_preprocessing`)."""
-    settings = ImageModel(
-        "ConvNeXtXLarge", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation
-    )
-    return convnext(settings, "xlarge", (3, 3, 27, 3), 256, include_preprocessing, name)
+@network(arguments, "convnext_xlarge")
+def ConvNeXtXLarge(settings: ImageModel, include_preprocessing: bool) -> Model:
+    """ConvNeXt, xlarge form, for images with values 0 ... 255."""
+    return convnext(settings, "xlarge", (3, 3, 27, 3), 256, include_preprocessing)

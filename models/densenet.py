@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..builder import layers
 from ..builder.model import Model
 from ..trainer.core.tensor import Tensor
 from .image_model import ImageModel
+from .image_network import common, network
 from .imagenet_utils import decode_predictions, preprocessing
 from .pretrained import STORE, Pretrained
 from .resnet import EPSILON, normalized
@@ -53,7 +52,7 @@ def transition(x: Tensor, name: str) -> Tensor:
     return layers.AveragePooling2D(2, strides=2, name=f"{name}_pool")(x)
 
 
-def densenet(settings: ImageModel, depths: tuple[int, ...], name: str | None, published: Pretrained) -> Model:
+def densenet(settings: ImageModel, depths: tuple[int, ...], published: Pretrained) -> Model:
     """A densely connected network with the given number of layers in each of its four blocks."""
     inputs = settings.images()
     x = layers.ZeroPadding2D(3)(inputs)
@@ -66,60 +65,27 @@ def densenet(settings: ImageModel, depths: tuple[int, ...], name: str | None, pu
         x = transition(x, f"pool{block}") if block < 5 else x
     x = layers.BatchNormalization(axis=-1, epsilon=EPSILON, name="bn")(x)
     x = layers.Activation("relu", name="relu")(x)
-    return settings.finish(inputs, settings.head(x), name, published)
+    return settings.finish(inputs, settings.head(x), published)
 
 
-def DenseNet121(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "densenet121",
-) -> Model:
-    """DenseNet-121; images of at least 32×32, prepared by `densenet.preprocess_input`.
+@network(common, "densenet121")
+def DenseNet121(settings: ImageModel) -> Model:
+    """DenseNet-121, for images prepared by `densenet.preprocess_input`.
 
     >>> import sardonyx as sx
     >>> sx.models.DenseNet121(weights=None, classes=10, input_shape=(32, 32, 3)).output_shape
     (None, 10)
     """
-    settings = ImageModel(
-        "DenseNet121", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation
-    )
-    return densenet(settings, (6, 12, 24, 16), name, FILES["121"])
+    return densenet(settings, (6, 12, 24, 16), FILES["121"])
 
 
-def DenseNet169(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "densenet169",
-) -> Model:
-    """DenseNet-169; images of at least 32×32, prepared by `densenet.preprocess_input`."""
-    settings = ImageModel(
-        "DenseNet169", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation
-    )
-    return densenet(settings, (6, 12, 32, 32), name, FILES["169"])
+@network(common, "densenet169")
+def DenseNet169(settings: ImageModel) -> Model:
+    """DenseNet-169, for images prepared by `densenet.preprocess_input`."""
+    return densenet(settings, (6, 12, 32, 32), FILES["169"])
 
 
-def DenseNet201(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "densenet201",
-) -> Model:
-    """DenseNet-201; images of at least 32×32, prepared by `densenet.preprocess_input`."""
-    settings = ImageModel(
-        "DenseNet201", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation
-    )
-    return densenet(settings, (6, 12, 48, 32), name, FILES["201"])
+@network(common, "densenet201")
+def DenseNet201(settings: ImageModel) -> Model:
+    """DenseNet-201, for images prepared by `densenet.preprocess_input`."""
+    return densenet(settings, (6, 12, 48, 32), FILES["201"])

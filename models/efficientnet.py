@@ -9,6 +9,7 @@ from ..builder import layers
 from ..builder.model import Model
 from ..trainer.core.tensor import Tensor
 from .image_model import ImageModel
+from .image_network import common, network
 from .imagenet_utils import decode_predictions, preprocessing
 from .pretrained import Pretrained
 from .scaling import divisible, padding_before_stride
@@ -110,9 +111,7 @@ def stem(x: Tensor, settings: ImageModel, filters: int) -> Tensor:
     return swished(x, "stem_")
 
 
-def efficientnet(
-    settings: ImageModel, variant: str, width: float, depth: float, dropout: float, name: str | None
-) -> Model:
+def efficientnet(settings: ImageModel, variant: str, width: float, depth: float, dropout: float) -> Model:
     """An EfficientNet whose widths and depths are those of B0 times the given factors."""
     inputs = settings.images()
     x = stem(inputs, settings, divisible(32 * width))
@@ -129,154 +128,57 @@ def efficientnet(
     )(x)
     x = settings.head(swished(x, "top_"), dropout, kernel_initializer=spread("uniform", 1 / 3))
     published = Pretrained(URL + variant, *CHECKSUMS[variant], ".h5", "_notop.h5")
-    return settings.finish(inputs, x, name, published)
+    return settings.finish(inputs, x, published)
 
 
-def EfficientNetB0(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "efficientnetb0",
-) -> Model:
-    """EfficientNet-B0, made for images of 224×224, values 0 ... 255.
+@network(common, "efficientnetb0")
+def EfficientNetB0(settings: ImageModel) -> Model:
+    """EfficientNet-B0, for images with values 0 ... 255.
 
     >>> import sardonyx as sx
     >>> sx.models.EfficientNetB0(weights=None, classes=10, input_shape=(32, 32, 3)).output_shape
     (None, 10)
     """
-    settings = ImageModel(
-        "EfficientNetB0", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        size=224,
-    )  # fmt: skip
-    return efficientnet(settings, "b0", 1.0, 1.0, 0.2, name)
+    return efficientnet(settings, "b0", 1.0, 1.0, 0.2)
 
 
-def EfficientNetB1(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "efficientnetb1",
-) -> Model:
-    """EfficientNet-B1, made for images of 240×240, values 0 ... 255."""
-    settings = ImageModel(
-        "EfficientNetB1", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        size=240,
-    )  # fmt: skip
-    return efficientnet(settings, "b1", 1.0, 1.1, 0.2, name)
+@network(common, "efficientnetb1", size=240)
+def EfficientNetB1(settings: ImageModel) -> Model:
+    """EfficientNet-B1, for images with values 0 ... 255."""
+    return efficientnet(settings, "b1", 1.0, 1.1, 0.2)
 
 
-def EfficientNetB2(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "efficientnetb2",
-) -> Model:
-    """EfficientNet-B2, made for images of 260×260, values 0 ... 255."""
-    settings = ImageModel(
-        "EfficientNetB2", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        size=260,
-    )  # fmt: skip
-    return efficientnet(settings, "b2", 1.1, 1.2, 0.3, name)
+@network(common, "efficientnetb2", size=260)
+def EfficientNetB2(settings: ImageModel) -> Model:
+    """EfficientNet-B2, for images with values 0 ... 255."""
+    return efficientnet(settings, "b2", 1.1, 1.2, 0.3)
 
 
-def EfficientNetB3(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "efficientnetb3",
-) -> Model:
-    """EfficientNet-B3, made for images of 300×300, values 0 ... 255."""
-    settings = ImageModel(
-        "EfficientNetB3", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        size=300,
-    )  # fmt: skip
-    return efficientnet(settings, "b3", 1.2, 1.4, 0.3, name)
+@network(common, "efficientnetb3", size=300)
+def EfficientNetB3(settings: ImageModel) -> Model:
+    """EfficientNet-B3, for images with values 0 ... 255."""
+    return efficientnet(settings, "b3", 1.2, 1.4, 0.3)
 
 
-def EfficientNetB4(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "efficientnetb4",
-) -> Model:
-    """EfficientNet-B4, made for images of 380×380, values 0 ... 255."""
-    settings = ImageModel(
-        "EfficientNetB4",
-    include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        size=380,
-    )  # fmt: skip
-    return efficientnet(settings, "b4", 1.4, 1.8, 0.4, name)
+@network(common, "efficientnetb4", size=380)
+def EfficientNetB4(settings: ImageModel) -> Model:
+    """EfficientNet-B4, for images with values 0 ... 255."""
+    return efficientnet(settings, "b4", 1.4, 1.8, 0.4)
 
 
-def EfficientNetB5(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "efficientnetb5",
-) -> Model:
-    """EfficientNet-B5, made for images of 456×456, values 0 ... 255."""
-    settings = ImageModel(
-        "EfficientNetB5", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        size=456,
-    )  # fmt: skip
-    return efficientnet(settings, "b5", 1.6, 2.2, 0.4, name)
+@network(common, "efficientnetb5", size=456)
+def EfficientNetB5(settings: ImageModel) -> Model:
+    """EfficientNet-B5, for images with values 0 ... 255."""
+    return efficientnet(settings, "b5", 1.6, 2.2, 0.4)
 
 
-def EfficientNetB6(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "efficientnetb6",
-) -> Model:
-    """EfficientNet-B6, made for images of 528×528, values 0 ... 255."""
-    settings = ImageModel(
-        "EfficientNetB6", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        size=528,
-    )  # fmt: skip
-    return efficientnet(settings, "b6", 1.8, 2.6, 0.5, name)
+@network(common, "efficientnetb6", size=528)
+def EfficientNetB6(settings: ImageModel) -> Model:
+    """EfficientNet-B6, for images with values 0 ... 255."""
+    return efficientnet(settings, "b6", 1.8, 2.6, 0.5)
 
 
-def EfficientNetB7(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "efficientnetb7",
-) -> Model:
-    """EfficientNet-B7, made for images of 600×600, values 0 ... 255."""
-    settings = ImageModel(
-        "EfficientNetB7", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        size=600,
-    )  # fmt: skip
-    return efficientnet(settings, "b7", 2.0, 3.1, 0.5, name)
+@network(common, "efficientnetb7", size=600)
+def EfficientNetB7(settings: ImageModel) -> Model:
+    """EfficientNet-B7, for images with values 0 ... 255."""
+    return efficientnet(settings, "b7", 2.0, 3.1, 0.5)

@@ -12,6 +12,7 @@ from ..builder.model import Model
 from ..trainer.core.tensor import Tensor
 from .efficientnet import excited, shortcut, spread
 from .image_model import ImageModel
+from .image_network import network
 from .imagenet_utils import decode_predictions, preprocessing
 from .pretrained import STORE, Pretrained
 
@@ -122,7 +123,7 @@ def prepared(x: Tensor, variant: str) -> Tensor:
 
 def efficientnet_v2(
     settings: ImageModel, variant: str, stages: Sequence[Stage], width: float, depth: float,
-    include_preprocessing: bool, name: str | None,
+    include_preprocessing: bool,
 ) -> Model:  # fmt: skip
     """An EfficientNetV2 of these stages, their widths and depths multiplied by the given factors."""
     inputs = settings.images()
@@ -140,10 +141,10 @@ def efficientnet_v2(
     x = normalized(convolved(x, rounded(1280 * width), 1, 1, "top_conv"), "top_")
     x = settings.head(x, 0.2, kernel_initializer=spread("uniform", 1 / 3))
     url = f"{STORE}efficientnet_v2/efficientnetv2-{variant}"
-    return settings.finish(inputs, x, name, Pretrained(url, *CHECKSUMS[variant], ".h5", "_notop.h5"))
+    return settings.finish(inputs, x, Pretrained(url, *CHECKSUMS[variant], ".h5", "_notop.h5"))
 
 
-def EfficientNetV2B0(
+def arguments(
     include_top: bool = True,
     weights: Any = "imagenet",
     input_tensor: Any = None,
@@ -152,130 +153,53 @@ def EfficientNetV2B0(
     classes: int = 1000,
     classifier_activation: Any = "softmax",
     include_preprocessing: bool = True,
-    name: str = "efficientnetv2-b0",
-) -> Model:
-    """EfficientNetV2-B0, made for images of 224×224, values 0 ... 255 (see `include_preprocessing`).
+    name: str | None = None,
+) -> None:
+    """The arguments of these networks, in Keras's order."""
+
+
+@network(arguments, "efficientnetv2-b0")
+def EfficientNetV2B0(settings: ImageModel, include_preprocessing: bool) -> Model:
+    """EfficientNetV2-B0, for images with values 0 ... 255.
 
     >>> import sardonyx as sx
     >>> sx.models.EfficientNetV2B0(weights=None, classes=10, input_shape=(32, 32, 3)).output_shape
     (None, 10)
     """
-    settings = ImageModel(
-        "EfficientNetV2B0", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        size=224,
-    )  # fmt: skip
-    return efficientnet_v2(settings, "b0", BASE, 1.0, 1.0, include_preprocessing, name)
+    return efficientnet_v2(settings, "b0", BASE, 1.0, 1.0, include_preprocessing)
 
 
-def EfficientNetV2B1(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    include_preprocessing: bool = True,
-    name: str = "efficientnetv2-b1",
-) -> Model:
-    """EfficientNetV2-B1, made for images of 240×240, values 0 ... 255 (see `include_preprocessing`)."""
-    settings = ImageModel(
-        "EfficientNetV2B1", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        size=240,
-    )  # fmt: skip
-    return efficientnet_v2(settings, "b1", BASE, 1.0, 1.1, include_preprocessing, name)
+@network(arguments, "efficientnetv2-b1", size=240)
+def EfficientNetV2B1(settings: ImageModel, include_preprocessing: bool) -> Model:
+    """EfficientNetV2-B1, for images with values 0 ... 255."""
+    return efficientnet_v2(settings, "b1", BASE, 1.0, 1.1, include_preprocessing)
 
 
-def EfficientNetV2B2(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    include_preprocessing: bool = True,
-    name: str = "efficientnetv2-b2",
-) -> Model:
-    """EfficientNetV2-B2, made for images of 260×260, values 0 ... 255 (see `include_preprocessing`)."""
-    settings = ImageModel(
-        "EfficientNetV2B2", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        size=260,
-    )  # fmt: skip
-    return efficientnet_v2(settings, "b2", BASE, 1.1, 1.2, include_preprocessing, name)
+@network(arguments, "efficientnetv2-b2", size=260)
+def EfficientNetV2B2(settings: ImageModel, include_preprocessing: bool) -> Model:
+    """EfficientNetV2-B2, for images with values 0 ... 255."""
+    return efficientnet_v2(settings, "b2", BASE, 1.1, 1.2, include_preprocessing)
 
 
-def EfficientNetV2B3(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    include_preprocessing: bool = True,
-    name: str = "efficientnetv2-b3",
-) -> Model:
-    """EfficientNetV2-B3, made for images of 300×300, values 0 ... 255 (see `include_preprocessing`)."""
-    settings = ImageModel(
-        "EfficientNetV2B3", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        size=300,
-    )  # fmt: skip
-    return efficientnet_v2(settings, "b3", BASE, 1.2, 1.4, include_preprocessing, name)
+@network(arguments, "efficientnetv2-b3", size=300)
+def EfficientNetV2B3(settings: ImageModel, include_preprocessing: bool) -> Model:
+    """EfficientNetV2-B3, for images with values 0 ... 255."""
+    return efficientnet_v2(settings, "b3", BASE, 1.2, 1.4, include_preprocessing)
 
 
-def EfficientNetV2S(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    include_preprocessing: bool = True,
-    name: str = "efficientnetv2-s",
-) -> Model:
-    """EfficientNetV2-S, made for images of 384×384, values 0 ... 255 (see `include_preprocessing`)."""
-    settings = ImageModel(
-        "EfficientNetV2S", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        size=384,
-    )  # fmt: skip
-    return efficientnet_v2(settings, "s", SMALL, 1.0, 1.0, include_preprocessing, name)
+@network(arguments, "efficientnetv2-s", size=384)
+def EfficientNetV2S(settings: ImageModel, include_preprocessing: bool) -> Model:
+    """EfficientNetV2-S, for images with values 0 ... 255."""
+    return efficientnet_v2(settings, "s", SMALL, 1.0, 1.0, include_preprocessing)
 
 
-def EfficientNetV2M(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    include_preprocessing: bool = True,
-    name: str = "efficientnetv2-m",
-) -> Model:
-    """EfficientNetV2-M, made for images of 480×480, values 0 ... 255 (see `include_preprocessing`)."""
-    settings = ImageModel(
-        "EfficientNetV2M", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        size=480,
-    )  # fmt: skip
-    return efficientnet_v2(settings, "m", MEDIUM, 1.0, 1.0, include_preprocessing, name)
+@network(arguments, "efficientnetv2-m", size=480)
+def EfficientNetV2M(settings: ImageModel, include_preprocessing: bool) -> Model:
+    """EfficientNetV2-M, for images with values 0 ... 255."""
+    return efficientnet_v2(settings, "m", MEDIUM, 1.0, 1.0, include_preprocessing)
 
 
-def EfficientNetV2L(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    include_preprocessing: bool = True,
-    name: str = "efficientnetv2-l",
-) -> Model:
-    """EfficientNetV2-L, made for images of 480×480, values 0 ... 255 (see `include_preprocessing`)."""
-    settings = ImageModel(
-        "EfficientNetV2L", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        size=480,
-    )  # fmt: skip
-    return efficientnet_v2(settings, "l", LARGE, 1.0, 1.0, include_preprocessing, name)
+@network(arguments, "efficientnetv2-l", size=480)
+def EfficientNetV2L(settings: ImageModel, include_preprocessing: bool) -> Model:
+    """EfficientNetV2-L, for images with values 0 ... 255."""
+    return efficientnet_v2(settings, "l", LARGE, 1.0, 1.0, include_preprocessing)

@@ -38,6 +38,7 @@ class ImageModel:
     pooling: str | None
     classes: int
     classifier_activation: Any
+    name: str | None
     size: int = 224
     smallest: int = 32
     sized: str = "top"
@@ -143,10 +144,10 @@ class ImageModel:
         """The classifier: a dense layer with the activation that was asked for."""
         return layers.Dense(self.classes, activation=self.classifier_activation, name=name, **dense)(x)
 
-    def finish(self, x: Tensor, outputs: Tensor, name: str | None, published: Pretrained | None = None) -> Model:
+    def finish(self, x: Tensor, outputs: Tensor, published: Pretrained | None = None) -> Model:
         """The model from the inputs behind `x` to the outputs, with its weights loaded."""
         sources = [x] if self.input_tensor is None else sources_of(x)
-        model = Model(sources[0] if len(sources) == 1 else sources, outputs, name=name)
+        model = Model(sources[0] if len(sources) == 1 else sources, outputs, name=self.name)
         if self.weights == "imagenet":
             if published is None:
                 raise ValueError(f"{self.kind}: no weights are published for these arguments; pass weights=None")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..builder import layers
 from ..builder.model import Model
 from ..trainer.core.tensor import Tensor
 from .image_model import ImageModel
+from .image_network import common, network
 from .imagenet_utils import decode_predictions, preprocessing
 from .inception_v3 import Step, branch, convolved, mixed, pooled_branch, stem
 from .pretrained import STORE, Pretrained
@@ -38,27 +37,15 @@ def residual(
     return layers.Activation("relu", name=f"{name}_ac")(x) if rectifies else x
 
 
-def InceptionResNetV2(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "inception_resnet_v2",
-) -> Model:
-    """Inception-ResNet V2; images of at least 75×75, prepared by `inception_resnet_v2.preprocess_input`.
+@network(common, "inception_resnet_v2", size=299, smallest=75)
+def InceptionResNetV2(settings: ImageModel) -> Model:
+    """Inception-ResNet V2, for images prepared by `inception_resnet_v2.preprocess_input`.
 
     >>> import sardonyx as sx
     >>> model = sx.models.InceptionResNetV2(weights=None, include_top=False, input_shape=(75, 75, 3), pooling="avg")
     >>> model.output_shape
     (None, 1536)
     """
-    settings = ImageModel(
-        "InceptionResNetV2", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        size=299, smallest=75,
-    )  # fmt: skip
     inputs = settings.images()
     x = stem(inputs)
     parts = [branch(x, (96, 1)), branch(x, (48, 1), (64, 5)), branch(x, (64, 1), (96, 3), (96, 3))]
@@ -79,5 +66,5 @@ def InceptionResNetV2(
         x = residual(x, BLOCK8, 0.2, f"block8_{i}")
     x = residual(x, BLOCK8, 1.0, "block8_10", rectifies=False)
     x = convolved(x, 1536, 1, name="conv_7b")
-    x = settings.head(x) if include_top else settings.pooled(x, None, None)
-    return settings.finish(inputs, x, name, FILES)
+    x = settings.head(x) if settings.include_top else settings.pooled(x, None, None)
+    return settings.finish(inputs, x, FILES)

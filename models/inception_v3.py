@@ -9,6 +9,7 @@ from ..builder import layers
 from ..builder.model import Model
 from ..trainer.core.tensor import Tensor
 from .image_model import ImageModel
+from .image_network import common, network
 from .imagenet_utils import decode_predictions, preprocessing
 from .pretrained import STORE, Pretrained
 
@@ -84,26 +85,14 @@ def spread_kernels(x: Tensor, name: str, inner: str) -> Tensor:
     return mixed([single, first, second, pooled_branch(x, 192)], name)
 
 
-def InceptionV3(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "inception_v3",
-) -> Model:
-    """Inception V3; images of at least 75×75, prepared by `inception_v3.preprocess_input`.
+@network(common, "inception_v3", size=299, smallest=75)
+def InceptionV3(settings: ImageModel) -> Model:
+    """Inception V3, for images prepared by `inception_v3.preprocess_input`.
 
     >>> import sardonyx as sx
     >>> sx.models.InceptionV3(weights=None, classes=10, input_shape=(75, 75, 3)).output_shape
     (None, 10)
     """
-    settings = ImageModel(
-        "InceptionV3", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        size=299, smallest=75,
-    )  # fmt: skip
     inputs = settings.images()
     x = stem(inputs)
     for i, pool in enumerate((32, 64, 64)):
@@ -119,5 +108,5 @@ def InceptionV3(
     x = mixed([*parts, layers.MaxPooling2D(3, strides=2)(x)], "mixed8")
     for i in range(2):
         x = spread_kernels(x, f"mixed{9 + i}", f"mixed9_{i}")
-    x = settings.head(x) if include_top else settings.pooled(x, None, None)
-    return settings.finish(inputs, x, name, FILES)
+    x = settings.head(x) if settings.include_top else settings.pooled(x, None, None)
+    return settings.finish(inputs, x, FILES)

@@ -8,6 +8,7 @@ from ..builder import layers
 from ..builder.model import Model
 from ..trainer.core.tensor import Tensor
 from .image_model import ImageModel
+from .image_network import network
 from .imagenet_utils import decode_predictions, preprocessing
 from .pretrained import STORE, Pretrained
 
@@ -59,7 +60,7 @@ def published_size(input_shape: Any, sizes: tuple[int, ...]) -> int:
     return input_shape[0] if input_shape[0] in sizes else 224
 
 
-def MobileNet(
+def arguments(
     input_shape: Any = None,
     alpha: float = 1.0,
     depth_multiplier: int = 1,
@@ -71,24 +72,21 @@ def MobileNet(
     classes: int = 1000,
     classifier_activation: Any = "softmax",
     name: str | None = None,
-) -> Model:
-    """MobileNet; images of at least 32×32, prepared by `mobilenet.preprocess_input`.
+) -> None:
+    """The arguments of this network, in Keras's order."""
 
-    alpha: factor of all widths
-    depth_multiplier: channels that a depthwise convolution makes of each channel
 
-    Raises `ValueError` for published weights of another `alpha` or `depth_multiplier` than there are.
+@network(arguments, None)
+def MobileNet(settings: ImageModel, alpha: float, depth_multiplier: int, dropout: float) -> Model:
+    """MobileNet, for images prepared by `mobilenet.preprocess_input`.
 
     >>> import sardonyx as sx
     >>> sx.models.MobileNet((32, 32, 3), alpha=0.25, weights=None, classes=10).count_params()
     221114
     """
-    size = published_size(input_shape, PUBLISHED_SIZES)
-    settings = ImageModel(
-        "MobileNet", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, size
-    )
+    size = settings.size = published_size(settings.input_shape, PUBLISHED_SIZES)
     published = None
-    if weights == "imagenet":
+    if settings.weights == "imagenet":
         if depth_multiplier != 1 or alpha not in PUBLISHED_WIDTHS:
             raise ValueError(
                 f"MobileNet: weights are published for alpha {', '.join(map(str, PUBLISHED_WIDTHS))} and "
@@ -101,6 +99,7 @@ def MobileNet(
     x = rectified(x, "conv1")
     for i, (filters, stride) in enumerate(PAIRS, 1):
         x = pair(x, int(filters * alpha), stride, depth_multiplier, i)
-    x = top(x, settings, dropout) if include_top else settings.pooled(x, None, None)
+    x = top(x, settings, dropout) if settings.include_top else settings.pooled(x, None, None)
     rows = inputs.shape[1] if isinstance(inputs.shape[1], int) else None
-    return settings.finish(inputs, x, name or f"mobilenet_{alpha:0.2f}_{rows}", published)
+    settings.name = settings.name or f"mobilenet_{alpha:0.2f}_{rows}"
+    return settings.finish(inputs, x, published)

@@ -8,6 +8,7 @@ from ..builder import layers
 from ..builder.model import Model
 from ..trainer.core.tensor import Tensor
 from .image_model import ImageModel
+from .image_network import network
 from .imagenet_utils import decode_predictions, preprocessing
 from .mobilenet import published_size
 from .pretrained import STORE, Pretrained
@@ -46,7 +47,7 @@ def inverted_residual(x: Tensor, expansion: int, filters: int, stride: int, name
     return layers.Add(name=f"{name}_add")([shortcut, x]) if stride == 1 and filters == width else x
 
 
-def MobileNetV2(
+def arguments(
     input_shape: Any = None,
     alpha: float = 1.0,
     include_top: bool = True,
@@ -56,20 +57,20 @@ def MobileNetV2(
     classes: int = 1000,
     classifier_activation: Any = "softmax",
     name: str | None = None,
-) -> Model:
-    """MobileNetV2; images of at least 32×32, prepared by `mobilenet_v2.preprocess_input`; `alpha` scales all widths.
+) -> None:
+    """The arguments of this network, in Keras's order."""
 
-    Raises `ValueError` for published weights of another `alpha` than there are.
+
+@network(arguments, None)
+def MobileNetV2(settings: ImageModel, alpha: float) -> Model:
+    """MobileNetV2, for images prepared by `mobilenet_v2.preprocess_input`.
 
     >>> import sardonyx as sx
     >>> sx.models.MobileNetV2((32, 32, 3), alpha=0.35, weights=None, classes=10).count_params()
     423018
     """
-    size = published_size(input_shape, PUBLISHED_SIZES)
-    settings = ImageModel(
-        "MobileNetV2", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, size
-    )
-    if weights == "imagenet" and alpha not in PUBLISHED_WIDTHS:
+    size = settings.size = published_size(settings.input_shape, PUBLISHED_SIZES)
+    if settings.weights == "imagenet" and alpha not in PUBLISHED_WIDTHS:
         raise ValueError(
             f"MobileNetV2: weights are published for alpha {', '.join(map(str, PUBLISHED_WIDTHS))}, got alpha={alpha}; "
             "pass weights=None"
@@ -87,10 +88,10 @@ def MobileNetV2(
             count += 1
     x = layers.Conv2D(divisible(1280 * max(alpha, 1.0)), 1, use_bias=False, name="Conv_1")(x)
     x = layers.ReLU(6.0, name="out_relu")(normalized(x, "Conv_1_bn"))
-    if include_top:
+    if settings.include_top:
         x = settings.predictions(layers.GlobalAveragePooling2D()(x))
     else:
         x = settings.pooled(x, None, None)
     rows = inputs.shape[1] if isinstance(inputs.shape[1], int) else None
-    name = name or f"mobilenetv2_{alpha:0.2f}_{rows}"
-    return settings.finish(inputs, x, name, Pretrained(url, None, None, *endings))
+    settings.name = settings.name or f"mobilenetv2_{alpha:0.2f}_{rows}"
+    return settings.finish(inputs, x, Pretrained(url, None, None, *endings))

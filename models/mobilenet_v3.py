@@ -10,6 +10,7 @@ from ..builder import layers
 from ..builder.model import Model
 from ..trainer.core.tensor import Tensor
 from .image_model import ImageModel
+from .image_network import network
 from .imagenet_utils import decode_predictions, preprocessing
 from .pretrained import STORE, Pretrained
 from .scaling import divisible, padding_before_stride
@@ -151,7 +152,7 @@ def top(x: Tensor, settings: ImageModel, width: int, act: Activation, dropout_ra
 
 def mobilenet_v3(
     settings: ImageModel, size: str, blocks: Sequence[Block], width: int, alpha: float, minimalistic: bool,
-    dropout_rate: float, include_preprocessing: bool, name: str | None,
+    dropout_rate: float, include_preprocessing: bool,
 ) -> Model:  # fmt: skip
     """A MobileNetV3 of these blocks with a classifier of this width."""
     key = f"{size}{'_minimalistic' if minimalistic else ''}_224_{float(alpha)}_float"
@@ -176,10 +177,10 @@ def mobilenet_v3(
         x = settings.pooled(x)
     url = f"{STORE}mobilenet_v3/weights_mobilenet_v3_{key}"
     checksums = CHECKSUMS.get(key, (None, None))
-    return settings.finish(inputs, x, name, Pretrained(url, *checksums, ".h5", "_no_top_v2.h5"))
+    return settings.finish(inputs, x, Pretrained(url, *checksums, ".h5", "_no_top_v2.h5"))
 
 
-def MobileNetV3Large(
+def arguments(
     input_shape: Any = None,
     alpha: float = 1.0,
     minimalistic: bool = False,
@@ -191,51 +192,23 @@ def MobileNetV3Large(
     dropout_rate: float = 0.2,
     classifier_activation: Any = "softmax",
     include_preprocessing: bool = True,
-    name: str = "MobileNetV3Large",
-) -> Model:
-    """MobileNetV3, large form; images of at least 32×32 with values 0 ... 255.
-
-    alpha: factor of all widths
-    minimalistic: without squeeze and excitation, hard swish and 5×5 convolutions
-    include_preprocessing: whether the network brings values to -1 ... 1 itself
-    """
-    settings = ImageModel(
-        "MobileNetV3Large", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        sized="never", exact=False,
-    )  # fmt: skip
-    return mobilenet_v3(
-        settings, "large", LARGE, 1280, alpha, minimalistic, dropout_rate, include_preprocessing, name
-    )
+    name: str | None = None,
+) -> None:
+    """The arguments of these networks, in Keras's order."""
 
 
-def MobileNetV3Small(
-    input_shape: Any = None,
-    alpha: float = 1.0,
-    minimalistic: bool = False,
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    classes: int = 1000,
-    pooling: str | None = None,
-    dropout_rate: float = 0.2,
-    classifier_activation: Any = "softmax",
-    include_preprocessing: bool = True,
-    name: str = "MobileNetV3Small",
-) -> Model:
-    """MobileNetV3, small form; images of at least 32×32 with values 0 ... 255.
+@network(arguments, "MobileNetV3Large", sized="never", exact=False)
+def MobileNetV3Large(settings: ImageModel, **options: Any) -> Model:
+    """MobileNetV3, large form, for images with values 0 ... 255."""
+    return mobilenet_v3(settings, "large", LARGE, 1280, **options)
 
-    alpha: factor of all widths
-    minimalistic: without squeeze and excitation, hard swish and 5×5 convolutions
-    include_preprocessing: whether the network brings values to -1 ... 1 itself
+
+@network(arguments, "MobileNetV3Small", sized="never", exact=False)
+def MobileNetV3Small(settings: ImageModel, **options: Any) -> Model:
+    """MobileNetV3, small form, for images with values 0 ... 255.
 
     >>> import sardonyx as sx
     >>> sx.models.MobileNetV3Small((32, 32, 3), weights=None, classes=10).output_shape
     (None, 10)
     """
-    settings = ImageModel(
-        "MobileNetV3Small", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        sized="never", exact=False,
-    )  # fmt: skip
-    return mobilenet_v3(
-        settings, "small", SMALL, 1024, alpha, minimalistic, dropout_rate, include_preprocessing, name
-    )
+    return mobilenet_v3(settings, "small", SMALL, 1024, **options)

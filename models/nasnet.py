@@ -8,6 +8,7 @@ from ..builder import layers
 from ..builder.model import Model
 from ..trainer.core.tensor import Tensor
 from .image_model import ImageModel
+from .image_network import network
 from .imagenet_utils import decode_predictions, preprocessing
 from .pretrained import STORE, Pretrained
 from .scaling import padding_before_stride
@@ -118,9 +119,7 @@ def reduction_cell(x: Tensor, earlier: Tensor | None, filters: int, name: str) -
     return layers.Concatenate(axis=-1, name=f"reduction_concat_{name}")([second, third, fourth, fifth])
 
 
-def nasnet(
-    settings: ImageModel, filters: int, depth: int, stem: int, skips: bool, name: str | None, published: Pretrained
-) -> Model:
+def nasnet(settings: ImageModel, filters: int, depth: int, stem: int, skips: bool, published: Pretrained) -> Model:
     """Three runs of `depth` normal cells with reductions between them.
 
     filters: channels of a path in the first run, doubled at each reduction
@@ -145,10 +144,10 @@ def nasnet(
         x = settings.predictions(layers.GlobalAveragePooling2D()(x))
     else:
         x = settings.pooled(x, None, None)
-    return settings.finish(inputs, x, name, published)
+    return settings.finish(inputs, x, published)
 
 
-def NASNetLarge(
+def arguments(
     input_shape: Any = None,
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -156,34 +155,23 @@ def NASNetLarge(
     pooling: str | None = None,
     classes: int = 1000,
     classifier_activation: Any = "softmax",
-    name: str = "nasnet_large",
-) -> Model:
-    """NASNet-A, large form, made for images of 331×331, prepared by `nasnet.preprocess_input`."""
-    settings = ImageModel(
-        "NASNetLarge", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        size=331, sized="always",
-    )  # fmt: skip
-    return nasnet(settings, 168, 6, 96, True, name, LARGE_FILES)
+    name: str | None = None,
+) -> None:
+    """The arguments of these networks, in Keras's order."""
 
 
-def NASNetMobile(
-    input_shape: Any = None,
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "nasnet_mobile",
-) -> Model:
-    """NASNet-A, mobile form, made for images of 224×224, prepared by `nasnet.preprocess_input`.
+@network(arguments, "nasnet_large", size=331, sized="always")
+def NASNetLarge(settings: ImageModel) -> Model:
+    """NASNet-A, large form, for images prepared by `nasnet.preprocess_input`."""
+    return nasnet(settings, 168, 6, 96, True, LARGE_FILES)
+
+
+@network(arguments, "nasnet_mobile", sized="always")
+def NASNetMobile(settings: ImageModel) -> Model:
+    """NASNet-A, mobile form, for images prepared by `nasnet.preprocess_input`.
 
     >>> import sardonyx as sx
     >>> sx.models.NASNetMobile((32, 32, 3), weights=None, include_top=False, pooling="avg").output_shape
     (None, 1056)
     """
-    settings = ImageModel(
-        "NASNetMobile", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        size=224, sized="always",
-    )  # fmt: skip
-    return nasnet(settings, 44, 4, 32, False, name, MOBILE_FILES)
+    return nasnet(settings, 44, 4, 32, False, MOBILE_FILES)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..builder import layers
 from ..builder.model import Model
 from ..trainer.core.tensor import Tensor
 from .image_model import ImageModel
+from .image_network import common, network
 from .imagenet_utils import decode_predictions, preprocessing
 from .pretrained import STORE, Pretrained
 
@@ -65,7 +64,7 @@ def bottleneck(x: Tensor, width: int, name: str, stride: int, projects: bool) ->
     return layers.Activation("relu", name=f"{name}_out")(x)
 
 
-def resnet(settings: ImageModel, depths: tuple[int, ...], name: str | None, published: Pretrained) -> Model:
+def resnet(settings: ImageModel, depths: tuple[int, ...], published: Pretrained) -> Model:
     """A residual network with the given number of bottlenecks in each of its four stages."""
     inputs = settings.images()
     x = stem(inputs, normalizes=True)
@@ -73,60 +72,27 @@ def resnet(settings: ImageModel, depths: tuple[int, ...], name: str | None, publ
         for i in range(depth):
             stride = 2 if stage > 0 and i == 0 else 1
             x = bottleneck(x, 64 * 2**stage, f"conv{stage + 2}_block{i + 1}", stride, projects=i == 0)
-    return settings.finish(inputs, settings.head(x), name, published)
+    return settings.finish(inputs, settings.head(x), published)
 
 
-def ResNet50(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "resnet50",
-) -> Model:
-    """ResNet-50; images of at least 32×32, prepared by `resnet.preprocess_input`.
+@network(common, "resnet50")
+def ResNet50(settings: ImageModel) -> Model:
+    """ResNet-50, for images prepared by `resnet.preprocess_input`.
 
     >>> import sardonyx as sx
     >>> sx.models.ResNet50(weights=None, classes=10, input_shape=(32, 32, 3)).output_shape
     (None, 10)
     """
-    settings = ImageModel(
-        "ResNet50", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation
-    )
-    return resnet(settings, (3, 4, 6, 3), name, FILES["resnet50"])
+    return resnet(settings, (3, 4, 6, 3), FILES["resnet50"])
 
 
-def ResNet101(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "resnet101",
-) -> Model:
-    """ResNet-101; images of at least 32×32, prepared by `resnet.preprocess_input`."""
-    settings = ImageModel(
-        "ResNet101", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation
-    )
-    return resnet(settings, (3, 4, 23, 3), name, FILES["resnet101"])
+@network(common, "resnet101")
+def ResNet101(settings: ImageModel) -> Model:
+    """ResNet-101, for images prepared by `resnet.preprocess_input`."""
+    return resnet(settings, (3, 4, 23, 3), FILES["resnet101"])
 
 
-def ResNet152(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "resnet152",
-) -> Model:
-    """ResNet-152; images of at least 32×32, prepared by `resnet.preprocess_input`."""
-    settings = ImageModel(
-        "ResNet152", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation
-    )
-    return resnet(settings, (3, 8, 36, 3), name, FILES["resnet152"])
+@network(common, "resnet152")
+def ResNet152(settings: ImageModel) -> Model:
+    """ResNet-152, for images prepared by `resnet.preprocess_input`."""
+    return resnet(settings, (3, 8, 36, 3), FILES["resnet152"])

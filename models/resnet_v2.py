@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..builder import layers
 from ..builder.model import Model
 from ..trainer.core.tensor import Tensor
 from .image_model import ImageModel
+from .image_network import common, network
 from .imagenet_utils import decode_predictions, preprocessing
 from .pretrained import STORE, Pretrained
 from .resnet import normalized, stem
@@ -50,7 +49,7 @@ def preactivated(x: Tensor, width: int, name: str, stride: int, projects: bool) 
     return layers.Add(name=f"{name}_out")([shortcut, x])
 
 
-def resnet_v2(settings: ImageModel, depths: tuple[int, ...], name: str | None, published: Pretrained) -> Model:
+def resnet_v2(settings: ImageModel, depths: tuple[int, ...], published: Pretrained) -> Model:
     """A residual network of the second version: the last block of each stage but the fourth halves the image."""
     inputs = settings.images()
     x = stem(inputs, normalizes=False)
@@ -59,60 +58,27 @@ def resnet_v2(settings: ImageModel, depths: tuple[int, ...], name: str | None, p
             stride = 2 if stage < 3 and i == depth - 1 else 1
             x = preactivated(x, 64 * 2**stage, f"conv{stage + 2}_block{i + 1}", stride, projects=i == 0)
     x = normalized(x, "post")
-    return settings.finish(inputs, settings.head(x), name, published)
+    return settings.finish(inputs, settings.head(x), published)
 
 
-def ResNet50V2(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "resnet50v2",
-) -> Model:
-    """ResNet-50 V2; images of at least 32×32, prepared by `resnet_v2.preprocess_input`.
+@network(common, "resnet50v2")
+def ResNet50V2(settings: ImageModel) -> Model:
+    """ResNet-50 V2, for images prepared by `resnet_v2.preprocess_input`.
 
     >>> import sardonyx as sx
     >>> sx.models.ResNet50V2(weights=None, classes=10, input_shape=(32, 32, 3)).output_shape
     (None, 10)
     """
-    settings = ImageModel(
-        "ResNet50V2", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation
-    )
-    return resnet_v2(settings, (3, 4, 6, 3), name, FILES["resnet50v2"])
+    return resnet_v2(settings, (3, 4, 6, 3), FILES["resnet50v2"])
 
 
-def ResNet101V2(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "resnet101v2",
-) -> Model:
-    """ResNet-101 V2; images of at least 32×32, prepared by `resnet_v2.preprocess_input`."""
-    settings = ImageModel(
-        "ResNet101V2", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation
-    )
-    return resnet_v2(settings, (3, 4, 23, 3), name, FILES["resnet101v2"])
+@network(common, "resnet101v2")
+def ResNet101V2(settings: ImageModel) -> Model:
+    """ResNet-101 V2, for images prepared by `resnet_v2.preprocess_input`."""
+    return resnet_v2(settings, (3, 4, 23, 3), FILES["resnet101v2"])
 
 
-def ResNet152V2(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "resnet152v2",
-) -> Model:
-    """ResNet-152 V2; images of at least 32×32, prepared by `resnet_v2.preprocess_input`."""
-    settings = ImageModel(
-        "ResNet152V2", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation
-    )
-    return resnet_v2(settings, (3, 8, 36, 3), name, FILES["resnet152v2"])
+@network(common, "resnet152v2")
+def ResNet152V2(settings: ImageModel) -> Model:
+    """ResNet-152 V2, for images prepared by `resnet_v2.preprocess_input`."""
+    return resnet_v2(settings, (3, 8, 36, 3), FILES["resnet152v2"])

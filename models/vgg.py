@@ -10,7 +10,7 @@ from .pretrained import Pretrained
 WIDTHS = (64, 128, 256, 512, 512)
 
 
-def vgg(settings: ImageModel, depths: tuple[int, ...], name: str | None, published: Pretrained) -> Model:
+def vgg(settings: ImageModel, depths: tuple[int, ...], published: Pretrained) -> Model:
     """A VGG network with the given number of convolutions in each of its five blocks."""
     inputs = x = settings.images()
     for block, (depth, width) in enumerate(zip(depths, WIDTHS, strict=True), 1):
@@ -24,4 +24,4 @@ def vgg(settings: ImageModel, depths: tuple[int, ...], name: str | None, publish
         x = settings.predictions(x)
     else:
         x = settings.pooled(x, None, None)
-    return settings.finish(inputs, x, name, published)
+    return settings.finish(inputs, x, published)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..builder.model import Model
 from .image_model import ImageModel
+from .image_network import common, network
 from .imagenet_utils import decode_predictions, preprocessing
 from .pretrained import STORE, Pretrained
 from .vgg import vgg
@@ -19,23 +18,12 @@ FILES = Pretrained(
 )
 
 
-def VGG16(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "vgg16",
-) -> Model:
-    """VGG16, 13 convolutions and 3 dense layers; images of at least 32×32, prepared by `vgg16.preprocess_input`.
+@network(common, "vgg16")
+def VGG16(settings: ImageModel) -> Model:
+    """VGG16: 13 convolutions and 3 dense layers, for images prepared by `vgg16.preprocess_input`.
 
     >>> import sardonyx as sx
     >>> sx.models.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3), pooling="avg").output_shape
     (None, 512)
     """
-    settings = ImageModel(
-        "VGG16", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation
-    )
-    return vgg(settings, (2, 2, 3, 3, 3), name, FILES)
+    return vgg(settings, (2, 2, 3, 3, 3), FILES)

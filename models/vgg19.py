@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..builder.model import Model
 from .image_model import ImageModel
+from .image_network import common, network
 from .imagenet_utils import decode_predictions, preprocessing
 from .pretrained import STORE, Pretrained
 from .vgg import vgg
@@ -19,24 +18,13 @@ FILES = Pretrained(
 )
 
 
-def VGG19(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "vgg19",
-) -> Model:
-    """VGG19, 16 convolutions and 3 dense layers; images of at least 32×32, prepared by `vgg19.preprocess_input`.
+@network(common, "vgg19")
+def VGG19(settings: ImageModel) -> Model:
+    """VGG19: 16 convolutions and 3 dense layers, for images prepared by `vgg19.preprocess_input`.
 
     >>> import sardonyx as sx
     >>> model = sx.models.VGG19(weights=None, include_top=False, input_shape=(32, 32, 3))
     >>> model.get_layer("block4_pool").output.shape[1:]
     (2, 2, 512)
     """
-    settings = ImageModel(
-        "VGG19", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation
-    )
-    return vgg(settings, (2, 2, 4, 4, 4), name, FILES)
+    return vgg(settings, (2, 2, 4, 4, 4), FILES)

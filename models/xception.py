@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..builder import layers
 from ..builder.model import Model
 from ..trainer.core.tensor import Tensor
 from .image_model import ImageModel
+from .image_network import common, network
 from .imagenet_utils import decode_predictions, preprocessing
 from .pretrained import STORE, Pretrained
 
@@ -42,26 +41,14 @@ def reducing_block(x: Tensor, widths: tuple[int, int], name: str, begins_active:
     return layers.Add()([x, shortcut])
 
 
-def Xception(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "xception",
-) -> Model:
-    """Xception; images of at least 71×71, prepared by `xception.preprocess_input`.
+@network(common, "xception", size=299, smallest=71)
+def Xception(settings: ImageModel) -> Model:
+    """Xception, for images prepared by `xception.preprocess_input`.
 
     >>> import sardonyx as sx
     >>> sx.models.Xception(weights=None, classes=10, input_shape=(71, 71, 3)).output_shape
     (None, 10)
     """
-    settings = ImageModel(
-        "Xception", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        size=299, smallest=71,
-    )  # fmt: skip
     inputs = x = settings.images()
     for i, (width, stride) in enumerate(((32, 2), (64, 1)), 1):
         x = layers.Conv2D(width, 3, strides=stride, use_bias=False, name=f"block1_conv{i}")(x)
@@ -78,4 +65,4 @@ def Xception(
     for i, width in enumerate((1536, 2048), 1):
         x = active(separable(x, width, f"block14_sepconv{i}"), f"block14_sepconv{i}")
     x = settings.head(x) if settings.include_top else settings.pooled(x, None, None)
-    return settings.finish(inputs, x, name, FILES)
+    return settings.finish(inputs, x, FILES)

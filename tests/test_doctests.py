@@ -2,7 +2,10 @@
 
 import doctest
 import importlib
+import inspect
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +15,14 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = [name for name in House.standing_at(ROOT).modules if name != "__main__"]
 GUIDES = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+class Finder(doctest.DocTestFinder):
+    """Finds functions made by a decorator of another module too, which doctest takes for that module's."""
+
+    def _from_module(self, module: ModuleType | None, object: Any) -> bool:
+        own = module is not None and inspect.isfunction(object) and object.__module__ == module.__name__
+        return own or super()._from_module(module, object)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def run(examples: doctest.DocTest) -> None:
@@ -29,7 +40,7 @@ def run(examples: doctest.DocTest) -> None:
 def test_docstrings(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     module = importlib.import_module(f"{PACKAGE}.{name}" if name else PACKAGE)
     monkeypatch.chdir(tmp_path)
-    for examples in doctest.DocTestFinder().find(module):
+    for examples in Finder().find(module):
         run(examples)
 
 
