@@ -65,7 +65,7 @@ using Microsoft.ML.OnnxRuntime;
 
 public sealed class Loop
 {
-    private readonly InferenceSession step = new("train.onnx");
+    private readonly InferenceSession step = new InferenceSession("train.onnx");
     private readonly JsonElement plan;
     public readonly Dictionary<string, OrtValue> State;
 
