@@ -53,6 +53,8 @@ def test_many_blocks_give_the_same_as_one(function, shapes, monkeypatch):
         monkeypatch.setattr(module, "BLOCK_BYTES", 1000)
     monkeypatch.setattr(convolution_kernels, "MANY_ROWS", 4)
     monkeypatch.setattr(normalization_kernels, "LONG_ROW", 16)
+    monkeypatch.setattr(depthwise_kernels, "LONG_ROW", 32)
+    monkeypatch.setattr(winograd, "FEWEST_TILES", 2)
     for one, many in zip(whole, values_and_gradients(function, arrays), strict=True):
         scale = float(np.abs(one.numpy()).max())
         np.testing.assert_allclose(many.numpy(), one.numpy(), rtol=1e-4, atol=2e-5 * scale)
