@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
-from . import exporters, models
+from . import builder, exporters, models
 from .builder import layers, persistence, utils
 from .builder.check_report import CheckReport, Finding
 from .builder.function import function
@@ -32,7 +32,7 @@ from .trainer.conversion import do_not_convert
 from .trainer.core import tree
 from .trainer.core.device import device
 from .trainer.core.errors import DtypeError, ShapeError, SymbolicValueError
-from .trainer.core.later import loaded_later
+from .trainer.core.later import executed_later, loaded_later
 from .trainer.core.primitive import Primitive
 from .trainer.core.spec import TensorSpec
 from .trainer.core.tensor import Tensor
@@ -56,6 +56,8 @@ if TYPE_CHECKING:
 KerasTensor = Tensor
 """Keras's name for a symbolic tensor; here one class serves both kinds."""
 
+editing = executed_later(builder.__name__, "editing")
+preprocessing = executed_later(builder.__name__, "preprocessing")
 saving = persistence
 """Keras's name for saving, loading and registering."""
 
@@ -66,6 +68,7 @@ for _name, _module in {
     "config": config,
     "constraints": constraints,
     "datasets": datasets,
+    "editing": editing,
     "initializers": initializers,
     "layers": layers,
     "losses": losses,
@@ -73,6 +76,8 @@ for _name, _module in {
     "ops": ops,
     "optimizers": optimizers,
     "optimizers.schedules": optimizers.schedules,
+    "preprocessing": preprocessing,
+    "preprocessing.image": executed_later(builder.__name__, "image_files"),
     "random": random,
     "regularizers": regularizers,
     "saving": saving,
@@ -87,9 +92,9 @@ __all__ = [
     "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer", "Primitive", "RecordedLayer",
     "RecordedModel", "Regularizer", "SeedGenerator", "Sequential", "ShapeError", "SymbolicValueError", "Tensor",
     "TensorSpec", "Variable", "__version__", "activations", "applications", "callbacks", "config", "constraints",
-    "datasets", "device", "do_not_convert", "export_training", "exporters", "function", "grad", "initializers",
-    "layers", "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving",
-    "trace", "tree", "utils", "value_and_grad",
+    "datasets", "device", "do_not_convert", "editing", "export_training", "exporters", "function", "grad",
+    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "preprocessing", "random",
+    "regularizers", "saving", "trace", "tree", "utils", "value_and_grad",
 ]  # fmt: skip
 
 __getattr__, __dir__ = loaded_later(__name__, {"export_training": ".builder.training_export"})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
 
@@ -31,3 +33,18 @@ def loaded_later(module: str, homes: Mapping[str, str]) -> tuple[Callable[[str],
         return sorted({*vars(sys.modules[module]), *homes})
 
     return load, names
+
+
+def executed_later(package: str, module: str) -> ModuleType:
+    """A module of a package, executed when something in it is first asked for: most programs need none of it.
+
+    Raises `ImportError` where it is missing.
+    """
+    spec = importlib.util.find_spec(f"{package}.{module}")
+    if spec is None or spec.loader is None:
+        raise ImportError(f"the module {package}.{module} is missing; install the package again")
+    loader = spec.loader = importlib.util.LazyLoader(spec.loader)
+    found = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    setattr(sys.modules[package], module, found)
+    loader.exec_module(found)
+    return found
