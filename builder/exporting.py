@@ -12,7 +12,7 @@ from ..trainer.core.spec import TensorSpec
 from ..trainer.core.trace import symbolic_input
 from .cloning import replay
 from .files import check_target
-from .inference import model_proto
+from .inference import model_proto, untouched_proto
 from .inner_tensors import plan_between
 from .model_names import output_names
 from .plan import Plan
@@ -42,7 +42,9 @@ def export_model(
     if outputs is not None:
         plan = plan_between(model.plan.inputs, outputs)
         view = View(model, plan, output_names(plan))
-    proto = checked(model_proto(view, opset=opset, metadata=summary_properties(model), **options))
+    proto = untouched_proto(view, opset) if not options else None
+    if proto is None:
+        proto = checked(model_proto(view, opset=opset, metadata=summary_properties(model), **options))
     write_atomically(target, training_info.to_bytes(proto))
     if verbose:
         print(f"Exported model '{model.name}' to {target}")

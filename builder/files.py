@@ -38,11 +38,16 @@ def check_ending(path: str | os.PathLike[str], endings: Sequence[str], what: str
     return target
 
 
-def read_file(path: str | os.PathLike[str], endings: Sequence[str], what: str) -> bytes:
-    """A file's bytes. Raises what `check_ending` raises, `FileNotFoundError` and `IsADirectoryError`."""
+def check_source(path: str | os.PathLike[str], endings: Sequence[str], what: str) -> Path:
+    """The path of a file that can be read. Raises what `check_ending` raises, and `OSError`s for what is no file."""
     target = check_ending(path, endings, what)
     if target.is_dir():
         raise IsADirectoryError(f"{what}: {str(target)!r} is a folder, not a file")
     if not target.exists():
         raise FileNotFoundError(f"{what}: there is no file {str(target)!r}")
-    return target.read_bytes()
+    return target
+
+
+def read_file(path: str | os.PathLike[str], endings: Sequence[str], what: str) -> bytes:
+    """A file's bytes. Raises what `check_source` raises."""
+    return check_source(path, endings, what).read_bytes()

@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..exporters.imported import import_graph
+from ..exporters.fragments import Fragment, is_symbolic
+from ..exporters.imported import Importer
+from ..exporters.source import Source
+from ..exporters.weights import clean_name
 from ..trainer.core.spec import TensorSpec
 from ..trainer.core.tensor import Tensor
+from ..trainer.core.trace import Trace
 from .functional import Functional
 from .input import Input
+from .lifting import LiftingImporter
+from .onnx_operator import NotTensorsError, OnnxOperator
 
 
-def imported_model(proto: Any, name: str | None = None, shapes: Mapping[str, Any] | None = None) -> Functional:
-    """The model that an ONNX file describes: its operators are ours, its floating-point weights variables.
+def imported_model(
+    source: Source, name: str | None = None, shapes: Mapping[str, Any] | None = None, lift: bool = True
+) -> Functional:
+    """The model that an ONNX file describes: its nodes are layers, its floating-point weights variables.
 
-    proto: a `ModelProto`, checked by `exporters.limits.check_file`
+    source: a file, checked by `exporters.read.open_source`
     shapes: other shapes than the file's for inputs by name
+    lift: whether runs of nodes that are one layer of ours become that layer
 
     Raises `UnsupportedOperatorError` naming the node for what cannot be computed.
     """
-    imported = import_graph(proto, shapes, make_input=_input)
-    inputs, outputs = imported.graph.inputs, imported.graph.results
+    with Trace(records=True):
+        importer = (LiftingImporter if lift else Importer)(source, lambda *piece: _layer(importer, *piece), _input, shapes)
+        imported = importer.run()
+    inputs, outputs = imported.inputs, imported.outputs
     return Functional(
         inputs[0] if len(inputs) == 1 else inputs, outputs[0] if len(outputs) == 1 else outputs, name=name
     )  # pyright: ignore[reportReturnType]
 
 
+def _layer(importer: Importer, fragment: Fragment, values: Sequence[Any], name: str) -> list[Tensor] | None:
+    """The results of a layer that is a piece of the file; None where they are not all symbolic tensors."""
+    layer = OnnxOperator(fragment, name=importer.free_name(name))
+    try:
+        results = layer(*values)
+    except NotTensorsError:
+        return None
+    made = results if isinstance(results, list) else [results]
+    if not all(map(is_symbolic, made)):
+        return None
+    importer.unique(name)
+    return made
+
+
 def _input(spec: TensorSpec, name: str) -> Tensor:
-    return Input(batch_shape=spec.shape, dtype=spec.dtype.name, name=name)
+    return Input(batch_shape=spec.shape, dtype=spec.dtype.name, name=clean_name(name))

@@ -15,6 +15,7 @@ from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import Trace
 from ..trainer.core.variable import Variable
 from ..trainer.threads import session_threads
+from . import later
 from .call import CallContext, contexts
 from .seen import Seen
 from .settings import Settings, read_settings
@@ -35,11 +36,36 @@ def model_graph(model: Any, training: bool = False) -> tuple[Graph, list[str], l
     return graph, model.input_names, model.output_names
 
 
+def has_pieces(model: Any) -> bool:
+    """Whether layers of a model are pieces of somebody's file."""
+    return any(
+        getattr(layer, key, None) is not None for layer in model.plan.layers() for key in ("fragment", "lifted")
+    )
+
+
+def untouched_proto(model: Any, opset: int | None = None) -> Any:
+    """The file that a model came from, with the weights of now; None where more than these has changed."""
+    return later.original_file(model, opset) if has_pieces(model) else None
+
+
 def model_proto(model: Any, opset: int | None = None, metadata: dict[str, str] | None = None, **options: Any) -> Any:
-    """The ONNX model of a model's inference graph."""
+    """The ONNX model of a model's inference graph. What comes from somebody's file stands in it as it stood there."""
     graph, inputs, outputs = model_graph(model)
-    extra = {} if opset is None else {"opset": opset}
-    return to_onnx(graph, inputs, outputs, metadata=metadata, weight_names=model.weight_names(), **extra, **options)
+    extra: dict[str, Any] = {"metadata": metadata, "weight_names": model.weight_names(), **options}
+    if opset is not None:
+        extra["opset"] = opset
+    if has_pieces(model) and not {"optimize", "fold_batch_normalization"} & options.keys():
+        return later.rewritten(model, graph, outputs, extra)
+    return to_onnx(graph, inputs, outputs, **extra)
+
+
+def session_content(model: Any, anew: bool = False) -> bytes:
+    """What onnxruntime runs for a model: the file it came from, if it is untouched, unless all is to be written anew."""
+    if anew:
+        graph, inputs, outputs = model_graph(model)
+        return to_onnx(graph, inputs, outputs, weight_names=model.weight_names()).SerializeToString()
+    found = untouched_proto(model)
+    return (model_proto(model) if found is None else found).SerializeToString()
 
 
 class InferenceSession:
@@ -79,11 +105,18 @@ class InferenceSession:
 
     def _make(self) -> None:
         self.seen = None
-        proto = model_proto(self.model).SerializeToString()
-        self.running = session(proto, self.providers, threads=session_threads(), device=self.device)
+        try:
+            self.running = self._session(session_content(self.model))
+        except Exception:  # onnxruntime's classes of errors have no common name
+            if not has_pieces(self.model):
+                raise
+            self.running = self._session(session_content(self.model, anew=True))  # of a version it does not know, say
         self.specs = [x.spec for x in self.model.plan.input_tensors]
         self.input_names = [x.name for x in self.running.get_inputs()]
         self.accepted = set()
+
+    def _session(self, content: bytes) -> Any:
+        return session(content, self.providers, threads=session_threads(), device=self.device)
 
     def __call__(self, values: list[Any]) -> Any:
         """Outputs, in the model's structure, for inputs in the order of the model's inputs."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..exporters import training_info
-from ..exporters.limits import check_file
-from ..exporters.read import read_model as read_proto
+from ..exporters.read import open_source
 from ..trainer.custom_objects import custom_object_scope
 from ..trainer.serialization import safe_mode_scope
 from .architecture import build_recorded, read_model
 from .compile_config import compile_as_known, restore_optimizer
-from .files import read_file
+from .files import check_source
 from .imported import imported_model
+from .knowing import know_again
 from .model_files import ModelFiles
 from .recorded_model import RecordedModel
 from .recorded_notes import warn_of_loss
@@ -28,7 +28,12 @@ DAMAGED = (KeyError, IndexError, TypeError, AttributeError, RecursionError)
 
 
 def load_model(
-    filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
+    filepath: Any,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+    *,
+    shapes: Mapping[str, Sequence[Any]] | None = None,
 ) -> Any:
     """The model that `Model.save` wrote: layers, weights, compile options and the optimizer's state (Keras name).
 
@@ -37,6 +42,7 @@ def load_model(
     custom_objects: the user's own classes and functions by name, where they are not registered
     compile: whether to compile the model as it was, ready to be trained on
     safe_mode: whether to refuse code in the file (of `Lambda` layers); none is run in either case
+    shapes: of other libraries' files, other shapes for inputs by name: numbers, names, or None for any size
 
     A class that is not known here, or cannot be made again, is replaced by what was recorded of it (`RecordedModel`),
     with a warning that names it and what is lost; so are unknown metrics left out, and a model whose loss or optimizer
@@ -50,15 +56,16 @@ def load_model(
     ...     sx.models.load_model(pathlib.Path(folder) / "m.onnx").count_params()
     10
     """
-    data = read_file(filepath, ENDINGS, "load_model")
+    path = check_source(filepath, ENDINGS, "load_model")
     try:
-        check_file(data)
-        proto = training_info.from_bytes(data)
-        properties = training_info.properties(proto)
+        source = open_source(path)
+        properties = training_info.properties(source.frame)
         if PROPERTY not in properties:
-            return imported_model(read_proto(filepath))
+            return imported_model(source, path.stem, shapes)
+        if shapes:
+            raise ValueError("shapes= is for files of other libraries; this one was saved here: give its Input sizes")
         record = read_record(properties)
-        values = read_values(record, proto)
+        values = read_values(record, source.frame)
     except ValueError as error:
         raise ValueError(f"load_model: {str(filepath)!r} cannot be opened: {error}") from None
     with custom_object_scope(custom_objects or {}):
@@ -78,6 +85,8 @@ def load_model(
             prefix = "sardonyx.optimizer/"
             state = {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
             restore_optimizer(model.optimizer, record["optimizer"], own, state)  # type: ignore[attr-defined]
+    if "pieces" in record:
+        know_again(model, source, record["pieces"])
     warn_of_loss(model, "load_model", notes)
     return model
 

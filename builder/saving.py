@@ -20,7 +20,7 @@ from ..version import __version__
 from .architecture import write_model
 from .compile_config import compile_config, optimizer_state
 from .files import check_target
-from .inference import model_proto
+from .inference import has_pieces, model_proto, untouched_proto
 from .specs_config import write_specs
 from .stored_arrays import keeping_arrays
 from .stored_values import ValueStore
@@ -41,7 +41,11 @@ def save_model(
         raise ValueError("save: zipped is not supported; an .onnx file is one file")
     check_built(model, "save")
     record, initial = describe(model, include_optimizer)
-    proto = model_proto(model, metadata=summary_properties(model), keep_weights=True)
+    proto = untouched_proto(model)
+    if proto is None:
+        proto = model_proto(model, metadata=summary_properties(model), keep_weights=True)
+    else:
+        training_info.add_properties(proto, summary_properties(model))
     store = ValueStore(training_info.initializers(proto))
     for name, entry in record["values"].items():
         entry["at"] = store.place(initial[name], name)
@@ -84,6 +88,8 @@ def describe(model: Any, include_optimizer: bool) -> tuple[dict[str, Any], dict[
     for name, array in kept.values():
         keep(f"{CONSTANTS}{name}", array)
     record: dict[str, Any] = {"format": FORMAT, "version": __version__, "architecture": architecture}
+    if has_pieces(model):
+        record["pieces"] = model.output_names
     if model._plan is None:
         record["signature"] = [write_specs(part) for part in model.signature()]
     if include_optimizer and model.compiled:

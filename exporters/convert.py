@@ -19,7 +19,7 @@ from .origins import Origin, origins_text
 from .passes.pipeline import improve
 from .runtime import explain, session
 from .serialize import model_proto
-from .writer import lower_graph
+from .writer import Keeper, lower_graph
 
 DEFAULT_OPSET = 21
 """Taken by onnxruntime 1.20 (November 2024) and later."""
@@ -36,6 +36,7 @@ def to_onnx(
     fold_batch_normalization: bool = True,
     keep_weights: bool = False,
     optimize: bool = True,
+    keeper: Keeper | None = None,
 ) -> Any:
     """The ONNX model (protobuf) of a graph. Raises `ValueError` for an opset that cannot be written and run here.
 
@@ -44,8 +45,9 @@ def to_onnx(
     keep_weights: write every variable so that it can be read back (metadata `sardonyx.origins` says how); nothing that
         would prevent that is folded
     optimize: False writes the operators as they were lowered, for comparison
+    keeper: writes parts of the graph itself, in their own version of the operators
     """
-    options = {"weight_names": weight_names, "fold_batch_normalization": fold_batch_normalization}
+    options = {"weight_names": weight_names, "fold_batch_normalization": fold_batch_normalization, "keeper": keeper}
     lowered = to_graph(graph, input_names, output_names, opset, keep_weights=keep_weights, optimize=optimize, **options)
     return model_proto(lowered, opset, {**(metadata or {}), **_origins(lowered)})
 
@@ -60,12 +62,14 @@ def to_graph(
     fold_batch_normalization: bool = True,
     keep_weights: bool = False,
     optimize: bool = True,
+    keeper: Keeper | None = None,
 ) -> OnnxGraph:
     """The ONNX graph of a graph, before it becomes protobuf; arguments as of `to_onnx`."""
-    check_opset(opset)
+    if keeper is None:
+        check_opset(opset)
     inputs = list(input_names or [x.name or f"input_{i}" for i, x in enumerate(graph.inputs)])
     outputs = list(output_names or [f"output_{i}" for i in range(len(graph.results))])
-    lowered = lower_graph(graph, inputs, outputs, opset, weight_names=weight_names)
+    lowered = lower_graph(graph, inputs, outputs, opset, weight_names=weight_names, keeper=keeper)
     return improve(lowered, opset, fold_batch_normalization, keep_weights) if optimize else lowered
 
 

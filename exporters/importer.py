@@ -12,8 +12,9 @@ from ..trainer.core.errors import DtypeError, ShapeError
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.variable import Variable
 from .lazy import onnx
-from .operators import RAW, SIZE_OPERATORS, Call, Sizes, UnsupportedOperatorError, find
-from .protos import attribute_value, tensor_array
+from .node_reading import ReadGraph, ReadNode, plain_domain
+from .operators import LIVING, RAW, SIZE_OPERATORS, Call, Sizes, UnsupportedOperatorError, find
+from .protos import attribute_value
 from .schemas import attribute_defaults, function_of
 
 Value = Any
@@ -24,102 +25,94 @@ class Program:
     """The nodes of an ONNX model, to be run on eager or symbolic tensors.
 
     model: a `ModelProto`, checked by `limits.check_file` if it comes from a stranger
-    weights: for initializers by name, what stands for them instead (variables)
+    weights: for initializers and results of nodes by name, what stands for them instead (variables)
+
+    With `training` set, normalization and dropout behave as in training, dropout with the generator `seed`.
     """
 
     def __init__(self, model: Any, weights: Mapping[str, Variable] | None = None) -> None:
         self.model = model
         self.weights = dict(weights or {})
+        self.training = False
+        self.seed: Any = None
         self.opsets = opset_versions(model)
-        self.functions = {(_domain(f.domain), f.name, getattr(f, "overload", "")): f for f in model.functions}
-        self.given = {x.name for x in model.graph.initializer} | {x.values.name for x in model.graph.sparse_initializer}
+        self.functions = {(plain_domain(f.domain), f.name, getattr(f, "overload", "")): f for f in model.functions}
+        self.bodies: dict[tuple[str, ...], list[ReadNode]] = {}
+        self.whole = ReadGraph(model.graph, self.opsets, self.weights)
 
     @property
     def inputs(self) -> list[Any]:
         """The graph's inputs (`ValueInfoProto`) that have no value in the file."""
-        return [x for x in self.model.graph.input if x.name not in self.given]
+        return [x for x in self.model.graph.input if x.name not in self.whole.given]
 
     @property
     def outputs(self) -> list[str]:
         """Names of the results."""
-        return [x.name for x in self.model.graph.output]
+        return self.whole.outputs
 
     def __call__(self, values: Mapping[str, Value]) -> list[Value]:
         """The results for inputs by name; an initializer that is an input too may be given, or left as it is."""
-        return self.run_graph(self.model.graph, {}, dict(values), self.opsets)
+        return self.run_graph(self.whole, {}, dict(values))
 
-    def run_graph(self, graph: Any, outer: Scope, inputs: Scope, opsets: Mapping[str, int]) -> list[Value]:
+    def run_graph(self, graph: ReadGraph, outer: Scope, inputs: Scope) -> list[Value]:
         """The results of a graph whose nodes may read values of the graph around it."""
-        scope: Scope = {**outer, **self._initializers(graph), **inputs}
-        weights = self.weights if graph is self.model.graph else {}
-        for node in graph.node:
-            if weights and node.output and node.output[0] in weights:
-                scope[node.output[0]] = weights[node.output[0]]
-            else:
-                self.run_node(node, scope, opsets, {})
-        return [_named(scope, x.name, "an output of the graph") for x in graph.output]
+        weights = self.weights if graph is self.whole else {}
+        scope: Scope = {**outer, **graph.constants, **weights, **inputs}
+        for node in graph.nodes:
+            self.run_node(node, scope, {})
+        return [_named(scope, name, "an output of the graph") for name in graph.outputs]
 
-    def _initializers(self, graph: Any) -> Scope:
-        found: Scope = {}
-        for tensor in graph.initializer:
-            if graph is self.model.graph and tensor.name in self.weights:
-                found[tensor.name] = self.weights[tensor.name]
-            else:
-                found[tensor.name] = Tensor(tensor_array(tensor))
-        for sparse in graph.sparse_initializer:
-            found[sparse.values.name] = Tensor(tensor_array(sparse))
-        return found
-
-    def run_node(self, node: Any, scope: Scope, opsets: Mapping[str, int], references: Mapping[str, Any]) -> None:
+    def run_node(self, node: ReadNode, scope: Scope, references: Mapping[str, Any]) -> None:
         """One node: its results are added to the scope."""
-        inputs = [_named(scope, name, f"an input of {node.op_type}") if name else None for name in node.input]
-        attributes: dict[str, Any] = {}
-        for attribute in node.attribute:
-            if attribute.ref_attr_name:
-                if attribute.ref_attr_name in references:
-                    attributes[attribute.name] = references[attribute.ref_attr_name]
-                continue
-            attributes[attribute.name] = attribute_value(attribute, self._body(scope, opsets))
-        domain = _domain(node.domain)
-        wanted = tuple(bool(name) for name in node.output)
-        call = Call(node.op_type, node.name, opsets.get(domain, 1), attributes, wanted)
-        results = self._apply(call, domain, node, inputs, opsets)
-        for name, result in zip(node.output, results, strict=False):
+        inputs = [_named(scope, name, f"an input of {node.operator}") if name else None for name in node.inputs]
+        call = node.call
+        if node.unfinished:
+            attributes = dict(call.attributes)
+            for name, reference in node.references.items():
+                if reference in references:
+                    attributes[name] = references[reference]
+            for name, graph in node.graphs.items():
+                attributes[name] = self._body(graph, scope)
+            call = replace(call, attributes=attributes)
+        for name, result in zip(node.outputs, self._apply(call, node, inputs), strict=False):
             if name:
                 scope[name] = result
 
-    def _body(self, scope: Scope, opsets: Mapping[str, int]) -> Callable[[Any], Callable[..., list[Value]]]:
-        """Makes graphs among attributes into functions of values."""
+    def _body(self, graph: ReadGraph, scope: Scope) -> Callable[..., list[Value]]:
+        """A graph among attributes as a function of values."""
 
-        def function_of_graph(graph: Any) -> Callable[..., list[Value]]:
-            names = [x.name for x in graph.input]
+        def run(*values: Value) -> list[Value]:
+            return self.run_graph(graph, scope, dict(zip(graph.inputs, values, strict=False)))
 
-            def run(*values: Value) -> list[Value]:
-                return self.run_graph(graph, scope, dict(zip(names, values, strict=False)), opsets)
+        run.inputs, run.outputs = len(graph.inputs), len(graph.outputs)  # pyright: ignore[reportFunctionMemberAccess]
+        run.result_types = graph.result_types  # pyright: ignore[reportFunctionMemberAccess]
+        return run
 
-            run.inputs, run.outputs = len(names), len(graph.output)  # pyright: ignore[reportFunctionMemberAccess]
-            return run
-
-        return function_of_graph
-
-    def _apply(self, call: Call, domain: str, node: Any, inputs: list[Value], opsets: Mapping[str, int]) -> list[Value]:
-        own = self.functions.get((domain, node.op_type, getattr(node, "overload", "")))
+    def _apply(self, call: Call, node: ReadNode, inputs: list[Value]) -> list[Value]:
+        own = self.functions.get(node.key)
         if own is not None:
             return self._run_function(own, call, inputs, opset_versions(own))
-        function = find(domain, node.op_type, call.version)
+        function = node.function
+        if self.training and call.operator in LIVING and not node.domain:
+            return list(LIVING[call.operator](call, self.seed, *inputs))
         if function is None:
-            body = function_of(domain, node, call.version, inputs)
+            body = function_of(node.domain, node.proto, call.version, inputs)
             if body is None:
-                raise UnsupportedOperatorError(_unsupported(call, domain))
-            defaults = attribute_defaults(domain, node.op_type, call.version)
+                raise UnsupportedOperatorError(_unsupported(call, node.domain))
+            defaults = attribute_defaults(node.domain, call.operator, call.version)
             whole = replace(call, attributes={**defaults, **call.attributes})
-            return self._run_function(body, whole, inputs, {**opsets, **opset_versions(body)})
+            return self._run_function(body, whole, inputs, {**self.opsets, **opset_versions(body)})
         try:
-            return apply_operator(call, function, inputs)
+            return apply_operator(call, function, inputs, node.domain)
         except (ShapeError, DtypeError, ValueError) as error:
             if str(error).startswith(call.label):
                 raise
             raise type(error)(f"{call.label} (version {call.version}): {error}") from error
+        except (IndexError, TypeError, KeyError, AttributeError, ZeroDivisionError, AssertionError) as error:
+            raise ValueError(
+                f"{call.label} (version {call.version}): its inputs or attributes do not fit the operator "
+                f"({type(error).__name__}: {error})"
+            ) from error
 
     def _run_function(self, function: Any, call: Call, inputs: list[Value], opsets: Mapping[str, int]) -> list[Value]:
         """A function of the file, or the definition of an operator as a function, in place."""
@@ -128,14 +121,14 @@ class Program:
         references = {a.name: attribute_value(a, None) for a in function.attribute_proto}
         references.update(call.attributes)
         for inner in function.node:
-            self.run_node(inner, scope, opsets, references)
+            self.run_node(ReadNode(inner, opsets), scope, references)
         return [scope.get(name) for name in function.output]
 
 
-def apply_operator(call: Call, function: Callable[..., Any], inputs: Sequence[Value]) -> list[Value]:
+def apply_operator(call: Call, function: Callable[..., Any], inputs: Sequence[Value], domain: str = "") -> list[Value]:
     """One operator on values: sizes stay sizes where they can, weights are read, bfloat16 is computed in float32."""
     if any(isinstance(x, Sizes) for x in inputs):
-        on_sizes = SIZE_OPERATORS.get(call.operator)
+        on_sizes = SIZE_OPERATORS.get(call.operator) if not domain else None
         found = on_sizes(call, *inputs) if on_sizes is not None else None
         if found is not None:
             return [found]
@@ -174,17 +167,13 @@ def _named(scope: Scope, name: str, what: str) -> Value:
 
 def opset_versions(proto: Any) -> dict[str, int]:
     """The version of each domain that a model or function imports."""
-    return {_domain(entry.domain): entry.version for entry in proto.opset_import} or {"": 1}
-
-
-def _domain(name: str) -> str:
-    return "" if name == "ai.onnx" else name
+    return {plain_domain(entry.domain): entry.version for entry in proto.opset_import} or {"": 1}
 
 
 def _unsupported(call: Call, domain: str) -> str:
     return (
         f"the file uses the operator {call.operator} of the domain '{domain or 'ai.onnx'}', version {call.version}"
         + (f", at the node '{call.name}'" if call.name else "")
-        + ", which cannot be computed here. Keep that part in onnxruntime (exporters.session runs the file as it is), "
-        "or replace the operator by others, or by a function of the file's own, and open it again."
+        + ", which cannot be computed here. Keep that part on onnxruntime: load_model(path, frozen='unsupported') runs "
+        "it there, frozen=True the whole file; or replace the operator by others, or by a function of the file's own."
     )

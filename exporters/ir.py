@@ -47,7 +47,8 @@ class OnnxGraph:
     """Nodes in order of execution, with the names of inputs and outputs, the initializers, and what is known of values.
 
     Names are unique over a graph and its subgraphs; initializers stand in the outermost graph only. `origins` tells of
-    each initializer that holds a variable, or was computed from one, how it comes from it.
+    each initializer that holds a variable, or was computed from one, how it comes from it. `protos` are initializers that
+    are written as they stood in a file; passes know nothing of them.
     """
 
     name: str
@@ -57,6 +58,7 @@ class OnnxGraph:
     initializers: dict[str, np.ndarray] = field(default_factory=dict)
     specs: dict[str, TensorSpec] = field(default_factory=dict)
     origins: dict[str, Origin] = field(default_factory=dict)
+    protos: dict[str, Any] = field(default_factory=dict)
 
     def producers(self) -> dict[str, OnnxNode]:
         """The node that makes each value."""
@@ -84,6 +86,7 @@ class OnnxGraph:
         _rename_keys(self.initializers, names)
         _rename_keys(self.specs, names)
         _rename_keys(self.origins, names)
+        _rename_keys(self.protos, names)
 
     def sources(self) -> dict[str, str]:
         """For nodes by name, the user's line that they come from, where it is known."""

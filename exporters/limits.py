@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from .lazy import onnx
+from .mapped import Mappings, all_tensors, place_of
+from .wire import varint, without_contents
 
 
 @dataclass(frozen=True)
@@ -37,32 +40,55 @@ def check_file(source: str | os.PathLike[str] | bytes, budget: Budget | None = N
     the budget, or reads outside of its folder.
     """
     budget = budget or Budget()
-    label, content, folder = _content(source, budget)
+    if isinstance(source, bytes):
+        label, content, folder = "ONNX model", source, None
+        _check_size(label, len(source), budget)
+    else:
+        path = ordinary_file(source, budget)
+        label, content, folder = f"'{path}'", path.read_bytes(), path.parent
     model = _parsed(label, content)
     _Check(label, model, budget, folder).all()
     return model
 
 
-def _content(source: str | os.PathLike[str] | bytes, budget: Budget) -> tuple[str, bytes, Path | None]:
-    if isinstance(source, bytes):
-        label, size = "ONNX model", len(source)
-    else:
-        path = Path(source).expanduser()
-        label = f"'{path}'"
-        if path.is_dir():
-            raise IsADirectoryError(f"{label} is a folder, not an ONNX file")
-        if not path.exists():
-            raise FileNotFoundError(f"{label}: no such file")
-        if not path.is_file():
-            raise ValueError(f"{label} is no ordinary file")
-        size = path.stat().st_size
+def check_mapped(path: Path, mappings: Mappings, budget: Budget) -> Any:
+    """As `check_file`, but the contents of large tensors stay in the file: places of `mappings`."""
+    label = f"'{path}'"
+    with open(path, "rb") as file:
+        number = mappings.add_file(file)
+
+    def mark(offset: int, length: int) -> bytes:
+        key, value = b"sardonyx.place", mappings.marker(number, offset, length).encode()
+        entry = b"\x0a" + varint(len(key)) + key + b"\x12" + varint(len(value)) + value
+        return b"\x70\x01\x6a" + varint(len(entry)) + entry  # data_location: EXTERNAL, and one external_data
+
+    try:
+        content = without_contents(memoryview(mappings.maps[number]), mark)
+    except ValueError:
+        raise ValueError(f"{label} is not an ONNX file, or is cut off") from None
+    model = _parsed(label, content)
+    _Check(label, model, budget, path.parent).all()
+    return model
+
+
+def ordinary_file(source: str | os.PathLike[str], budget: Budget) -> Path:
+    """The path of a file that may be opened. Raises as `check_file`."""
+    path = Path(source).expanduser()
+    if path.is_dir():
+        raise IsADirectoryError(f"'{path}' is a folder, not an ONNX file")
+    if not path.exists():
+        raise FileNotFoundError(f"'{path}': no such file")
+    if not path.is_file():
+        raise ValueError(f"'{path}' is no ordinary file")
+    _check_size(f"'{path}'", path.stat().st_size, budget)
+    return path
+
+
+def _check_size(label: str, size: int, budget: Budget) -> None:
     if not size:
         raise ValueError(f"{label}: the file is empty")
     if size > budget.file_bytes:
         raise ValueError(f"{label}: {size:,} bytes, more than the {budget.file_bytes:,} that are allowed")
-    if isinstance(source, bytes):
-        return label, source, None
-    return label, path.read_bytes(), path.parent
 
 
 def _parsed(label: str, content: bytes) -> Any:
@@ -89,7 +115,8 @@ def tensor_bytes(tensor: Any) -> int:
         item = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
     except (KeyError, TypeError, ValueError):
         raise ValueError(f"tensor '{tensor.name}' has the unknown element type {tensor.data_type}") from None
-    return count * item
+    bits = PACKED.get(onnx.TensorProto.DataType.Name(tensor.data_type))
+    return count * item if bits is None else -(-count * bits // 8)
 
 
 class _Check:
@@ -112,7 +139,7 @@ class _Check:
         self._demand(depth <= self.budget.nesting, f"graphs nest {depth} deep, more than {self.budget.nesting}")
         self._demand(nodes <= self.budget.nodes, f"{nodes:,} nodes after inlining, more than {self.budget.nodes:,}")
         total = 0
-        for tensor in tensors(self.model):
+        for tensor in all_tensors(self.model):
             total += self._tensor(tensor)
         self._demand(
             total <= self.budget.total_bytes, f"tensors of {total:,} bytes, more than {self.budget.total_bytes:,}"
@@ -154,21 +181,37 @@ class _Check:
             size <= self.budget.tensor_bytes,
             f"tensor '{tensor.name}' has {size:,} bytes, more than {self.budget.tensor_bytes:,}",
         )
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        place = place_of(tensor)
+        if place is not None:
+            self._contents(tensor, place[0].places[place[1]].length, size)
+        elif tensor.data_location == onnx.TensorProto.EXTERNAL:
             with open_external(self.label, self.folder, tensor, size):
                 pass
-        elif tensor.raw_data:
-            self._demand(
-                len(tensor.raw_data) == -(-size // 1) or _packed(tensor),
-                f"tensor '{tensor.name}' has {len(tensor.raw_data):,} bytes of data where its shape needs {size:,}",
-            )
+        elif tensor.HasField("raw_data"):
+            self._contents(tensor, len(tensor.raw_data), size)
+        else:
+            self._numbers(tensor)
         return size
 
+    def _contents(self, tensor: Any, given: int, size: int) -> None:
+        self._demand(
+            given == size, f"tensor '{tensor.name}' has {given:,} bytes of data where its shape needs {size:,}"
+        )
 
-def _packed(tensor: Any) -> bool:
-    """Whether several elements share a byte (4-bit types)."""
-    names = onnx.TensorProto.DataType.Name(tensor.data_type)
-    return names in ("INT4", "UINT4", "FLOAT4E2M1", "INT2", "UINT2")
+    def _numbers(self, tensor: Any) -> None:
+        """A tensor whose elements stand in the fields for numbers and texts: as many as its shape says."""
+        fields = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data")
+        given, needed = sum(len(getattr(tensor, name)) for name in fields), math.prod(tensor.dims)
+        kinds = onnx.TensorProto
+        if tensor.data_type in (kinds.COMPLEX64, kinds.COMPLEX128):
+            needed *= 2
+        bits = PACKED.get(kinds.DataType.Name(tensor.data_type), 8)
+        fits = given in (needed, -(-needed * bits // 8))
+        self._demand(fits, f"tensor '{tensor.name}' has {given:,} numbers where its shape needs {needed:,}")
+
+
+PACKED = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
+"""Bits of an element, where several share a byte."""
 
 
 def open_external(label: str, folder: Path | None, tensor: Any, size: int) -> Any:
@@ -226,22 +269,3 @@ def subgraphs(node: Any) -> Iterator[Any]:
         if attribute.HasField("g"):
             yield attribute.g
         yield from attribute.graphs
-
-
-def tensors(model: Any) -> Iterator[Any]:
-    """Every tensor of a model: initializers and attributes, in subgraphs and functions too."""
-    pending = [model.graph, *model.functions]
-    while pending:
-        graph = pending.pop()
-        if isinstance(graph, onnx.GraphProto):
-            yield from graph.initializer
-            for sparse in graph.sparse_initializer:
-                yield from (sparse.values, sparse.indices)
-        for node in graph.node:
-            pending.extend(subgraphs(node))
-            for attribute in node.attribute:
-                if attribute.HasField("t"):
-                    yield attribute.t
-                if attribute.HasField("sparse_tensor"):
-                    yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
-                yield from attribute.tensors

@@ -79,3 +79,13 @@ def read_origins(text: str) -> dict[str, Origin]:
 
 def _step(kind: str, values: list[int], before: list[int]) -> Step:
     return Step(str(kind), tuple(int(v) for v in values), tuple(int(v) for v in before))
+
+
+def same_bits(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether two arrays hold the same bytes."""
+    if first is second or (first.dtype == second.dtype and first.__array_interface__ == second.__array_interface__):
+        return True
+    if first.shape != second.shape or first.dtype != second.dtype:
+        return False
+    a, b = (np.ascontiguousarray(x).reshape(-1).view(np.uint8) for x in (first, second))
+    return bool(np.array_equal(a, b))

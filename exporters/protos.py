@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .lazy import onnx
+from .mapped import mapped_array
 
 
 def tensor_array(proto: Any) -> np.ndarray:
@@ -17,7 +18,13 @@ def tensor_array(proto: Any) -> np.ndarray:
     if proto.data_type == onnx.TensorProto.STRING:
         flat = [text.decode("utf-8", "replace") for text in proto.string_data]
         return text_array(flat, tuple(proto.dims))
-    return onnx.numpy_helper.to_array(proto)
+    mapped = mapped_array(proto)
+    return onnx.numpy_helper.to_array(proto) if mapped is None else mapped
+
+
+def plain_array(array: np.ndarray, name: str) -> Any:
+    """The `TensorProto` of an array."""
+    return onnx.numpy_helper.from_array(np.asarray(array, order="C"), name)
 
 
 def text_array(texts: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -28,6 +28,9 @@ def value_info(name: str, spec: TensorSpec) -> Any:
 
 def node_proto(node: OnnxNode) -> Any:
     """The protobuf of a node."""
+    kept = node.attributes.get("kept")
+    if kept is not None:
+        return kept.to_proto(node.inputs, node.outputs)
     attributes = {key: _attribute(node.operator, key, value) for key, value in sorted(node.attributes.items())}
     return onnx.helper.make_node(
         node.operator, node.inputs, node.outputs, name=node.name, domain=node.domain or None, **attributes
@@ -52,13 +55,29 @@ def _attribute(operator: str, key: str, value: Any) -> Any:
 
 def graph_proto(graph: OnnxGraph) -> Any:
     """The protobuf of a graph, its initializers included."""
-    return onnx.helper.make_graph(
+    made = onnx.helper.make_graph(
         [node_proto(node) for node in graph.nodes],
         graph.name,
         [value_info(name, graph.specs[name]) for name in graph.inputs],
         [value_info(name, graph.specs[name]) for name in graph.outputs],
         [onnx.numpy_helper.from_array(np.asarray(a, order="C"), name) for name, a in graph.initializers.items()],
     )
+    if graph.protos:
+        read = graph.uses()
+        for name, tensor in graph.protos.items():
+            if read[name]:
+                _add_initializer(made, name, tensor)
+    return made
+
+
+def _add_initializer(graph: Any, name: str, tensor: Any) -> None:
+    """An initializer as it stood in a file."""
+    if isinstance(tensor, onnx.SparseTensorProto):
+        graph.sparse_initializer.add().CopyFrom(tensor)
+        graph.sparse_initializer[-1].values.name = name
+    else:
+        graph.initializer.add().CopyFrom(tensor)
+        graph.initializer[-1].name = name
 
 
 def model_proto(graph: OnnxGraph, opset: int, metadata: dict[str, str] | None = None) -> Any:

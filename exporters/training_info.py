@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .lazy import onnx
+from .mapped import mapped_array
 
 LARGEST = 2**31 - 1
 """Bytes that one protobuf message can hold."""
@@ -60,6 +61,9 @@ def describe_training(model: Any, step: Any, state: Mapping[str, np.ndarray], su
 
 def _array(tensor: Any) -> np.ndarray:
     """The value of a tensor in the file itself. Raises `ValueError` for one that is elsewhere, or damaged."""
+    mapped = mapped_array(tensor)
+    if mapped is not None:
+        return mapped
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
         raise ValueError(f"the tensor '{tensor.name}' lies in another file; expected it in the model's own")
     try:
@@ -71,6 +75,12 @@ def _array(tensor: Any) -> np.ndarray:
 def properties(model: Any) -> dict[str, str]:
     """The texts in a model's metadata."""
     return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def add_properties(model: Any, texts: Mapping[str, str]) -> None:
+    """Add texts to a model's metadata, in the place of those of the same keys."""
+    kept = [(x.key, x.value) for x in model.metadata_props if x.key not in texts]
+    onnx.helper.set_model_props(model, dict([*kept, *sorted(texts.items())]))
 
 
 def to_bytes(model: Any) -> bytes:

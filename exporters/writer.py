@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,10 +15,19 @@ from ..trainer.core.spec import TensorSpec
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.variable import Variable
 from .ir import OnnxGraph, OnnxNode
-from .origins import Origin
+from .origins import Origin, same_bits
 from .sizes import SizeSources
 
 INT64 = np.dtype(np.int64)
+
+
+class Keeper(Protocol):
+    """What writes parts of a graph in its own way."""
+
+    def write(self, writer: Writer, node: Node) -> bool:
+        """Write the part that a node belongs to, once; whether it belongs to one."""
+        ...
+
 
 BROADCASTING = frozenset(("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mean", "Sum", "Mod", "And", "Or", "Xor"))
 """Operators whose result may be larger than their first input."""
@@ -56,6 +65,7 @@ class Writer:
         self.sources = SizeSources(parent.sources if parent else None)
         self.sizes: dict[Size, Value] = {}
         self.node: Node | None = None
+        self.keeper: Keeper | None = None
 
     @property
     def root(self) -> Writer:
@@ -223,10 +233,11 @@ class Writer:
             "it comes from another model or trace"
         )
 
-    def weight(self, variable: Variable) -> Value:
-        """The initializer of a variable."""
+    def weight(self, variable: Variable, wanted: str | None = None) -> Value:
+        """The initializer of a variable, named as wanted if it is new."""
         if variable not in self.variables:
-            name = self.root.unique(self.root.weight_names.get(variable) or variable.path or variable.name)
+            name = wanted or self.root.weight_names.get(variable) or variable.path or variable.name
+            name = self.root.unique(name)
             self.root.onnx.initializers[name] = variable.array
             self.root.onnx.origins[name] = Origin(name)
             self.root.onnx.specs[name] = TensorSpec(variable.shape, variable.dtype)
@@ -234,11 +245,34 @@ class Writer:
         name = self.variables[variable]
         return Value(name, self.root.onnx.specs[name])
 
+    def proto(self, name: str, tensor: Any, file: int) -> str:
+        """The name of an initializer that is written as it stood in a file, told from others by a number."""
+        key = ("proto", file, name)
+        if key not in self.constants:
+            unique = self.root.unique(name)
+            self.root.onnx.protos[unique] = tensor
+            self.constants[key] = Value(unique, TensorSpec((), None))
+        return self.constants[key].name
+
+    def array(self, name: str, array: np.ndarray) -> str:
+        """The name of an initializer for a weight as a file has it; one of this name and value serves all who ask."""
+        before = self.constants.get(("array", name))
+        if before is not None and same_bits(self.root.onnx.initializers[before.name], array):
+            return before.name
+        unique = self.root.unique(name)
+        self.root.onnx.initializers[unique] = array
+        self.root.onnx.origins[unique] = Origin(unique, None)
+        spec = self.root.onnx.specs[unique] = TensorSpec(array.shape, array.dtype)
+        self.constants.setdefault(("array", name), Value(unique, spec))
+        return unique
+
     def lower(self, nodes: list[Node]) -> None:
         """Write nodes in order."""
         outer = self.node
         for node in nodes:
             self.node = node
+            if self.keeper is not None and self.keeper.write(self, node):
+                continue
             inputs = [self.value_of(x) for x in node.inputs]
             result = node.primitive.lower(self, *inputs, **node.attributes)
             results = (result,) if isinstance(result, Value) else tuple(result)
@@ -295,9 +329,10 @@ def lower_graph(
     opset: int,
     name: str = "sardonyx",
     weight_names: Mapping[Variable, str] | None = None,
+    keeper: Keeper | None = None,
 ) -> OnnxGraph:
     """Lower a whole graph; inputs, outputs and weights get the given names. Nothing is improved yet."""
-    return write_graph(graph, input_names, output_names, opset, name, weight_names).onnx
+    return write_graph(graph, input_names, output_names, opset, name, weight_names, keeper).onnx
 
 
 def write_graph(
@@ -307,9 +342,14 @@ def write_graph(
     opset: int,
     name: str = "sardonyx",
     weight_names: Mapping[Variable, str] | None = None,
+    keeper: Keeper | None = None,
 ) -> Writer:
-    """Lower a whole graph; the writer knows under which name each tensor stands in it."""
+    """Lower a whole graph; the writer knows under which name each tensor stands in it.
+
+    keeper: writes parts of the graph itself
+    """
     writer = Writer(name, opset, weight_names=weight_names)
+    writer.keeper = keeper
     for tensor, input_name in zip(graph.inputs, input_names, strict=True):
         writer.input(tensor, input_name)
     writer.lower(graph.nodes)

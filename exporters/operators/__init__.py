@@ -25,6 +25,7 @@ from . import (
     signal,
     text,
 )
+from .living import LIVING
 from .sizes import SIZE_OPERATORS
 from .table import RAW, TABLE, Call, UnsupportedOperatorError, find
 from .values import Sizes
@@ -34,4 +35,4 @@ FAMILIES = (
     logic, losses, normalization, pooling, quantize, recurrent, reduce, sequence, shape, signal, text,
 )  # fmt: skip
 
-__all__ = ["FAMILIES", "RAW", "SIZE_OPERATORS", "TABLE", "Call", "Sizes", "UnsupportedOperatorError", "find"]
+__all__ = ["FAMILIES", "LIVING", "RAW", "SIZE_OPERATORS", "TABLE", "Call", "Sizes", "UnsupportedOperatorError", "find"]

@@ -188,7 +188,7 @@ def _same_view(first: np.ndarray, second: np.ndarray) -> bool:
 
 
 def _all_names(graph: OnnxGraph) -> set[str]:
-    names = {*graph.inputs, *graph.outputs, *graph.initializers}
+    names = {*graph.inputs, *graph.outputs, *graph.initializers, *graph.protos}
     for node in graph.nodes:
         names.update((node.name, *node.inputs, *node.outputs))
         for inner in node.subgraphs():

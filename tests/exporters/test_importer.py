@@ -5,9 +5,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from sardonyx.builder.imported import imported_model
 from sardonyx.exporters import backend
-from sardonyx.exporters.imported import import_graph
 from sardonyx.exporters.operators import UnsupportedOperatorError
+from sardonyx.exporters.source import Source
 
 
 def model_of(nodes, inputs, outputs, initializers=(), opset=21, functions=(), domains=()):
@@ -56,7 +57,7 @@ def test_random_numbers_are_drawn_by_a_run_and_never_frozen_into_a_graph():
     model = model_of([helper.make_node("RandomNormalLike", ["x"], ["y"], "noise")], {"x": [2]}, ["y"])
     assert backend.run_model(model, [np.ones(2, np.float32)])[0].shape == (2,)
     with pytest.raises(UnsupportedOperatorError, match="'noise'.*a graph made here would hold one draw for ever"):
-        import_graph(model)
+        imported_model(Source(model))
 
 
 def test_initializer_that_is_an_input_may_be_given_or_not():

@@ -251,7 +251,8 @@ def outside_of(memory: np.ndarray, variables: Sequence[Variable]) -> list[int]:
 def note_changes(variables: Sequence[Variable]) -> None:
     """Values were changed where they lie, with nobody else holding them."""
     for v in variables:
-        if v._tensor is None or v._tensor.key:  # a tape knows the old value by its key
+        tensor = v._tensor
+        if tensor is None or tensor.key:  # a tape knows the old value by its key
             v.renew(v.array)
             continue
         v.version += 1
