@@ -29,6 +29,7 @@ from .plot import plot_model
 if TYPE_CHECKING:
     from .feature_store import clear_features
     from .feature_training import cached_predict
+    from .image_files import array_to_img, img_to_array, load_img, save_img
 
 Sequence = PyDataset
 
@@ -52,13 +53,18 @@ def clear_session(free_memory: bool = True) -> None:
 
 
 __all__ = [
-    "CustomObjectScope", "Progbar", "PyDataset", "Sequence", "cached_predict", "clear_features", "clear_session",
-    "custom_object_scope", "deserialize_keras_object", "get_custom_objects", "get_registered_name",
-    "get_registered_object", "is_keras_tensor", "normalize", "pack_x_y_sample_weight", "pad_sequences", "plot_model",
-    "register_keras_serializable", "serialize_keras_object", "set_random_seed", "standardize_dtype",
-    "timeseries_windows", "to_categorical", "unpack_x_y_sample_weight",
+    "CustomObjectScope", "Progbar", "PyDataset", "Sequence", "array_to_img", "cached_predict", "clear_features",
+    "clear_session", "custom_object_scope", "deserialize_keras_object", "get_custom_objects", "get_registered_name",
+    "get_registered_object", "img_to_array", "is_keras_tensor", "load_img", "normalize", "pack_x_y_sample_weight",
+    "pad_sequences", "plot_model", "register_keras_serializable", "save_img", "serialize_keras_object",
+    "set_random_seed", "standardize_dtype", "timeseries_windows", "to_categorical", "unpack_x_y_sample_weight",
 ]  # fmt: skip
 
 __getattr__, __dir__ = loaded_later(
-    __name__, {"cached_predict": ".feature_training", "clear_features": ".feature_store"}
+    __name__,
+    {
+        "cached_predict": ".feature_training",
+        "clear_features": ".feature_store",
+        **dict.fromkeys(("array_to_img", "img_to_array", "load_img", "save_img"), ".image_files"),
+    },
 )
