@@ -15,6 +15,7 @@ from .call import LayerCall
 from .input import InputLayer
 from .layer import Layer
 from .model_config import has_own_constructor
+from .model_names import give_names, given_names
 from .model_registry import MODELS
 from .plan import Plan, bind
 from .remaking import made_again, recorded_clone, remade
@@ -182,7 +183,9 @@ def replay(
                 outputs = step.primitive(*[fill(x) for x in step.inputs], **attributes)
                 results, made = outputs if type(outputs) is tuple else (outputs,), step.outputs
             known.update((id(x), y) for x, y in zip(made, results, strict=True))
-    return tree.map_structure(fill, plan.outputs)
+    outputs = tree.map_structure(fill, plan.outputs)
+    give_names(outputs, given_names(plan.outputs))
+    return outputs
 
 
 def _bound(call: CallFunction, layer: Any) -> CallFunction:

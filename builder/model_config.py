@@ -15,6 +15,7 @@ from .architecture import own_config, recorded_from_config
 from .call import LayerCall
 from .configuration import revive
 from .graph_config import GraphReader, GraphWriter, Tagged
+from .model_names import give_names, given_names
 from .recording import Recordings
 from .sharing import is_writing, read_layer, reading, write_layer, writing
 
@@ -80,6 +81,9 @@ class _FunctionalWriter:
         }
         for key in ("input_layers", "output_layers"):
             config[key] = serialize_object(config[key])
+        names_of_outputs = given_names(self.plan.outputs)
+        if any(names_of_outputs):
+            config["output_names"] = names_of_outputs
         return {**config, "variables": self.variables} if self.variables else config
 
     def _reference(self, x: Any) -> Any:
@@ -186,7 +190,10 @@ def _read_graph(config: Mapping[str, Any]) -> tuple[Any, Any]:
             arguments = [graph.value(x) for x in entry["arguments"]]
             keywords = {key: graph.value(x) for key, x in entry["keywords"].items()}
             graph.made.append(tree.flatten(layers[entry["layer"]](*arguments, **keywords)))
-    return graph.value(config["input_layers"]), graph.value(config["output_layers"])
+    outputs = graph.value(config["output_layers"])
+    if "output_names" in config:
+        give_names(outputs, config["output_names"])
+    return graph.value(config["input_layers"]), outputs
 
 
 def _leaves(config: Any) -> list[Any]:

@@ -32,6 +32,19 @@ def output_names(plan: Plan) -> list[str]:
     return found
 
 
+def given_names(outputs: Any) -> list[str | None]:
+    """The names that a file or the user gave the tensors of a plan's outputs."""
+    symbols = [x.symbol for x in tree.flatten(outputs) if x is not None]
+    return [s.name if s is not None and s.node is not None else None for s in symbols]
+
+
+def give_names(outputs: Any, names: Sequence[str | None]) -> None:
+    """Give outputs that were made again the names that `given_names` found."""
+    for x, name in zip([x for x in tree.flatten(outputs) if x is not None], names, strict=True):
+        if name and x.symbol is not None and x.symbol.node is not None:
+            x.symbol.name = name
+
+
 def find_layer(model: Any, name: str) -> Layer:
     """The layer of a name or path below a model."""
     children: Sequence[Layer] = [*model._input_layers, *model.child_layers()]

@@ -20,6 +20,7 @@ from ..functional import Functional
 from ..input import Input
 from ..layer import Layer
 from ..model import Model
+from ..model_names import give_names, given_names
 from ..plan import Plan, Step, bind
 from .modes import mode_arguments
 from .places import Places, boundary, results_of, sources_of, step_name
@@ -111,16 +112,13 @@ class Draft:
 
     def run(self, values: Sequence[Any]) -> Any:
         """The outputs of the steps for values of the inputs, inside an open trace."""
-        names = {id(x): x.name for x in self.plan.output_tensors if x.name}
         self.known = dict(zip(map(id, self.plan.input_tensors), values, strict=True))
         self._sizes = bind(self.plan.input_tensors, values)
         self._wrap_all(self.plan.input_tensors)
         for step in self.plan.steps:
             self.take(step)
         outputs = tree.map_structure(self.value, self.plan.outputs)
-        for old, new in zip(tree.flatten(self.plan.outputs), tree.flatten(outputs), strict=True):
-            if id(old) in names and new.symbol is not None and new.symbol.node is not None:
-                new.symbol.name = names[id(old)]
+        give_names(outputs, given_names(self.plan.outputs))
         return outputs
 
     def finished(self, inputs: Any, outputs: Any, name: str | None = None) -> Any:
