@@ -49,6 +49,7 @@ class Layer(Told):
     _arguments: dict[str, Any]
     _settled: Settled | None
     built: bool
+    lifted: Any = None  # of a layer read from an ONNX file: what it was there
     made_by = "autocast"
     UNTRACKED: ClassVar[frozenset[str]] = frozenset({"_calls", "_call_losses", "_view", "_arguments", "_settled"})
 

@@ -46,6 +46,7 @@ __all__ = [
     "elu",
     "exponential",
     "gelu",
+    "gelu_tanh",
     "get",
     "glu",
     "hard_shrink",
@@ -115,13 +116,18 @@ def gelu(x: Any, approximate: bool = False) -> Tensor:
     return ops.gelu(x, approximate)
 
 
+def gelu_tanh(x: Any) -> Tensor:
+    """`gelu` in its approximation by tanh, under a name of its own (ONNX: Gelu with `approximate="tanh"`)."""
+    return ops.gelu(x, True)
+
+
 registry = Registry("activation", "activations")
 for _function, _aliases in (
     (silu, ("swish",)), (hard_silu, ("hard_swish",)),
     *((f, ()) for f in (
-        celu, elu, exponential, gelu, glu, hard_shrink, hard_sigmoid, hard_tanh, leaky_relu, linear, log_sigmoid,
-        log_softmax, mish, relu, relu6, selu, sigmoid, soft_shrink, softmax, softplus, softsign, sparse_plus,
-        sparse_sigmoid, sparsemax, squareplus, tanh, tanh_shrink, threshold,
+        celu, elu, exponential, gelu, gelu_tanh, glu, hard_shrink, hard_sigmoid, hard_tanh, leaky_relu, linear,
+        log_sigmoid, log_softmax, mish, relu, relu6, selu, sigmoid, soft_shrink, softmax, softplus, softsign,
+        sparse_plus, sparse_sigmoid, sparsemax, squareplus, tanh, tanh_shrink, threshold,
     )),
 ):  # fmt: skip
     registry.add(_function, *_aliases)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ...trainer.ops.windows import standard_padding
+
 
 def positive_integer(layer: str, argument: str, value: Any) -> int:
     """A positive integer; raises `ValueError` for anything else."""
@@ -29,6 +31,13 @@ def one_of(layer: str, argument: str, value: Any, allowed: Sequence[Any]) -> Any
     if value not in allowed:
         raise ValueError(f"{layer}: {argument} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
     return value
+
+
+def padding_of(layer: str, value: Any, rank: int, allowed: Sequence[str] = ("valid", "same")) -> Any:
+    """The name of a padding, or cells before and after each axis as lists; raises `ValueError` for anything else."""
+    if isinstance(value, (list, tuple)):
+        return [list(pair) for pair in standard_padding(value, layer, allowed, rank)]
+    return one_of(layer, "padding", str(value).lower(), allowed)
 
 
 def fraction(layer: str, argument: str, value: Any) -> float:

@@ -8,18 +8,21 @@ from ...trainer import activations, ops
 from ...trainer.core.errors import ShapeError
 from ...trainer.ops.convolution import conv_relu
 from ..input_spec import InputSpec
-from .checks import data_format_of, integer_tuple, one_of, positive_integer
+from .checks import data_format_of, integer_tuple, padding_of, positive_integer
 from .dense import WeightedLayer
 from .registry import LAYERS
 
 
 class SpatialLayer(WeightedLayer):
-    """Shared by convolutions of any kind: kernel size, strides, padding, dilation, layout."""
+    """Shared by convolutions of any kind: kernel size, strides, padding, dilation, layout.
+
+    Beyond Keras's names, `padding` takes pairs of cells (before, after), one pair an axis of space.
+    """
 
     rank = 2
 
     def __init__(
-        self, kernel_size: Any, strides: Any = 1, padding: str = "valid", data_format: str | None = None,
+        self, kernel_size: Any, strides: Any = 1, padding: Any = "valid", data_format: str | None = None,
         dilation_rate: Any = 1, **kwargs: Any,
     ) -> None:  # fmt: skip
         super().__init__(**kwargs)
@@ -28,7 +31,7 @@ class SpatialLayer(WeightedLayer):
         self.strides = integer_tuple(kind, "strides", strides, self.rank)
         self.dilation_rate = integer_tuple(kind, "dilation_rate", dilation_rate, self.rank)
         allowed = ("valid", "same", "causal") if self.rank == 1 else ("valid", "same")
-        self.padding = one_of(kind, "padding", str(padding).lower(), allowed)
+        self.padding = padding_of(kind, padding, self.rank, allowed)
         self.data_format = data_format_of(kind, data_format)
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
@@ -48,7 +51,7 @@ class SpatialLayer(WeightedLayer):
         self.input_spec = InputSpec(ndim=self.rank + 2, axes={self.channel_axis: channels})
         return channels
 
-    def pad_causal(self, x: Any) -> tuple[Any, str]:
+    def pad_causal(self, x: Any) -> tuple[Any, Any]:
         """For causal padding: the input padded in front, so that no output sees later inputs."""
         if self.padding != "causal":
             return x, self.padding
@@ -64,7 +67,7 @@ class Convolution(SpatialLayer):
     """
 
     def __init__(
-        self, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid", data_format: str | None = None,
+        self, filters: int, kernel_size: Any, strides: Any = 1, padding: Any = "valid", data_format: str | None = None,
         dilation_rate: Any = 1, groups: int = 1, activation: Any = None, use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros", kernel_regularizer: Any = None,
         bias_regularizer: Any = None, activity_regularizer: Any = None, kernel_constraint: Any = None,
@@ -145,7 +148,7 @@ class TransposedConvolution(SpatialLayer):
     """Base of the transposed convolutions: the gradient of a convolution as a layer, for growing feature maps."""
 
     def __init__(
-        self, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid", output_padding: Any = None,
+        self, filters: int, kernel_size: Any, strides: Any = 1, padding: Any = "valid", output_padding: Any = None,
         data_format: str | None = None, dilation_rate: Any = 1, activation: Any = None, use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros", kernel_regularizer: Any = None,
         bias_regularizer: Any = None, activity_regularizer: Any = None, kernel_constraint: Any = None,
@@ -159,7 +162,7 @@ class TransposedConvolution(SpatialLayer):
             kernel_constraint=kernel_constraint, bias_constraint=bias_constraint, **kwargs,
         )  # fmt: skip
         kind = type(self).__name__
-        one_of(kind, "padding", self.padding, ("valid", "same"))
+        padding_of(kind, self.padding, self.rank)
         self.filters = positive_integer(kind, "filters", filters)
         given = output_padding is not None
         self.output_padding = integer_tuple(kind, "output_padding", output_padding, self.rank, 0) if given else None

@@ -14,7 +14,7 @@ class DepthwiseConvolution(SpatialLayer):
     """Base of the depthwise convolutions: each channel has windows of its own, `depth_multiplier` of them."""
 
     def __init__(
-        self, kernel_size: Any, strides: Any = 1, padding: str = "valid", depth_multiplier: int = 1,
+        self, kernel_size: Any, strides: Any = 1, padding: Any = "valid", depth_multiplier: int = 1,
         data_format: str | None = None, dilation_rate: Any = 1, activation: Any = None, use_bias: bool = True,
         depthwise_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros",
         depthwise_regularizer: Any = None, bias_regularizer: Any = None, activity_regularizer: Any = None,
@@ -64,7 +64,7 @@ class SeparableConvolution(SpatialLayer):
     """Base of the separable convolutions: a depthwise one, then a product over channels."""
 
     def __init__(
-        self, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid", data_format: str | None = None,
+        self, filters: int, kernel_size: Any, strides: Any = 1, padding: Any = "valid", data_format: str | None = None,
         dilation_rate: Any = 1, depth_multiplier: int = 1, activation: Any = None, use_bias: bool = True,
         depthwise_initializer: Any = "glorot_uniform", pointwise_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros", depthwise_regularizer: Any = None, pointwise_regularizer: Any = None,

@@ -7,25 +7,28 @@ from typing import Any
 from ...trainer import ops
 from ..input_spec import InputSpec
 from ..layer import Layer
-from .checks import data_format_of, integer_tuple, one_of
+from .checks import data_format_of, integer_tuple, padding_of
 from .registry import LAYERS
 
 
 class Pooling(Layer):
-    """Base of local pooling: windows of `pool_size`, moved by `strides` (the window's size by default)."""
+    """Base of local pooling: windows of `pool_size`, moved by `strides` (the window's size by default).
+
+    Beyond Keras's names, `padding` takes pairs of cells (before, after), one pair an axis of space.
+    """
 
     rank = 2
     kind = "max"
 
     def __init__(
-        self, pool_size: Any = 2, strides: Any = None, padding: str = "valid", data_format: str | None = None,
+        self, pool_size: Any = 2, strides: Any = None, padding: Any = "valid", data_format: str | None = None,
         **kwargs: Any,
     ) -> None:  # fmt: skip
         super().__init__(**kwargs)
         name = type(self).__name__
         self.pool_size = integer_tuple(name, "pool_size", pool_size, self.rank)
         self.strides = integer_tuple(name, "strides", pool_size if strides is None else strides, self.rank)
-        self.padding = one_of(name, "padding", str(padding).lower(), ("valid", "same"))
+        self.padding = padding_of(name, padding, self.rank)
         self.data_format = data_format_of(name, data_format)
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
@@ -65,7 +68,7 @@ class AveragePooling(Pooling):
     kind = "average"
 
     def __init__(
-        self, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None, **kwargs: Any
+        self, pool_size: Any, strides: Any = None, padding: Any = "valid", data_format: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(pool_size, strides, padding, data_format, **kwargs)
 

@@ -54,7 +54,8 @@ def conv(
 
     inputs: (batch, *sizes, channels), or (batch, channels, *sizes) with `data_format="channels_first"`
     kernel: (*taps, channels / groups, filters); the number of groups follows from the channels
-    padding: "valid", "same", or "causal" (one spatial axis: no tap looks ahead)
+    padding: "valid", "same", "causal" (one spatial axis: no tap looks ahead), or pairs of cells (before, after), one
+        pair a spatial axis (beyond Keras's)
     bias: one number a filter, added to the result (beyond Keras's parameters, so that the export is one operator)
 
     Returns (batch, *new sizes, filters), channels where the input has them. Raises `ShapeError` when channels, ranks
@@ -87,7 +88,8 @@ def _convolve(
     image, kernel, bias = _operands("conv", inputs, kernel, bias)
     last = standard_data_format(data_format, "conv") == "channels_last"
     rank = len(image.shape) - 2
-    name = standard_padding(padding, "conv", ("valid", "same", "causal") if rank == 1 else ("valid", "same"))
+    known = ("valid", "same", "causal") if rank == 1 else ("valid", "same")
+    name = standard_padding(padding, "conv", known, rank)
     steps = per_axis(strides, rank, "strides", "conv")
     dilation = per_axis(dilation_rate, rank, "dilation_rate", "conv")
     taps, (inner, filters) = kernel.shape[:-2], kernel.shape[-2:]
@@ -176,7 +178,8 @@ def conv_transpose(
 
     kernel: (*taps, filters, channels). Sizes of the result, k being the dilated kernel's extent: without
     `output_padding` `size * stride` ("same") or `(size - 1) * stride + max(k, stride)` ("valid"); with it
-    `(size - 1) * stride + k % 2 + output_padding` or `(size - 1) * stride + k + output_padding`.
+    `(size - 1) * stride + k % 2 + output_padding` or `(size - 1) * stride + k + output_padding`. `padding` as pairs of
+    cells, one pair a spatial axis, cuts these off: `(size - 1) * stride + k - before - after + output_padding`.
 
     Raises `ValueError` when `output_padding` is not smaller than the stride.
 
@@ -187,14 +190,16 @@ def conv_transpose(
     image, kernel, bias = _operands("conv_transpose", inputs, kernel, bias)
     last = standard_data_format(data_format, "conv_transpose") == "channels_last"
     rank = len(image.shape) - 2
-    name = standard_padding(padding, "conv_transpose")
+    name = standard_padding(padding, "conv_transpose", rank=rank)
     steps = per_axis(strides, rank, "strides", "conv_transpose")
     dilation = per_axis(dilation_rate, rank, "dilation_rate", "conv_transpose")
     extra = _output_padding(output_padding, steps)
     sizes: list[Size] = []
     pads: list[tuple[int, int]] = []
-    for n, k, s, d, e in zip(spatial(image.shape, last), kernel.shape[:-2], steps, dilation, extra, strict=True):
-        before, after = _transposed_pads(extent(k, d), s, name, e)
+    cuts: Any = (name,) * rank if isinstance(name, str) else name
+    axes = zip(spatial(image.shape, last), kernel.shape[:-2], steps, dilation, extra, cuts, strict=True)
+    for n, k, s, d, e, cut in axes:
+        before, after = _transposed_pads(extent(k, d), s, cut, e)
         sizes.append((n - 1) * s + before + after - extent(k, d) + 2)
         low = extent(k, d) - 1 - before
         pads.append((low, max(0, extent(k, d) - 1 - after)))
@@ -218,8 +223,10 @@ def _output_padding(value: Any, strides: tuple[int, ...]) -> tuple[int | None, .
     return values
 
 
-def _transposed_pads(reach: int, stride: int, padding: str, extra: int | None) -> tuple[int, int]:
+def _transposed_pads(reach: int, stride: int, padding: Any, extra: int | None) -> tuple[int, int]:
     """Zeros before and after the image, its cells spread by the stride, before the turned kernel slides over it."""
+    if not isinstance(padding, str):
+        return reach - 1 - padding[0], reach - 1 - padding[1] + (extra or 0)
     if padding == "valid":
         surplus = max(reach, stride) - reach if extra is None else extra
         return reach - 1, reach - 1 + surplus

@@ -29,7 +29,7 @@ def _windows(operation: str, x: Tensor, pool_size: Any, strides: Any, padding: A
     return {
         "pool": pool,
         "strides": pool if strides is None else per_axis(strides, rank, "strides", operation),
-        "padding": standard_padding(padding, operation),
+        "padding": standard_padding(padding, operation, rank=rank),
         "channels_last": standard_data_format(data_format, operation) == "channels_last",
     }
 
@@ -41,7 +41,7 @@ def max_pool(
 
     inputs: (batch, *sizes, channels), or (batch, channels, *sizes) with `data_format="channels_first"`
     pool_size, strides: cells, one integer or one a spatial axis; strides default to the pool size
-    padding: "valid", or "same", which adds cells that are never the largest
+    padding: "valid", or "same", which adds cells that are never the largest; or pairs of cells, one pair an axis
 
     >>> import sardonyx as sx
     >>> sx.ops.max_pool(sx.ops.reshape(sx.ops.cast([1, 5, 2, 4], "float32"), (1, 4, 1)), 2).numpy().ravel().tolist()

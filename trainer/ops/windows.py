@@ -35,12 +35,26 @@ def per_axis(value: Any, rank: int, name: str, operation: str) -> tuple[int, ...
     return tuple(int(v) for v in values)
 
 
-def standard_padding(padding: Any, operation: str, allowed: Sequence[str] = ("valid", "same")) -> str:
-    """The padding's name in lower case; raises `ValueError` for any other."""
+def standard_padding(padding: Any, operation: str, allowed: Sequence[str] = ("valid", "same"), rank: int = 0) -> Any:
+    """The padding's name in lower case, or cells before and after each of `rank` axes as pairs of integers.
+
+    Raises `ValueError` for anything else.
+    """
+    if isinstance(padding, (tuple, list)) and rank:
+        pairs = [tuple(pair) if isinstance(pair, (tuple, list)) else (pair, pair) for pair in padding]
+        if len(pairs) == rank and all(len(p) == 2 and all(_is_count(n) for n in p) for p in pairs):
+            return tuple((int(low), int(high)) for low, high in pairs)
     name = padding.lower() if isinstance(padding, str) else padding
-    if name not in allowed:
-        raise ValueError(f"{operation}: padding must be {' or '.join(repr(a) for a in allowed)}, got {padding!r}")
+    if isinstance(name, (tuple, list)) or name not in allowed:
+        pairs_too = f", or {rank} pairs of cells (before, after)" if rank else ""
+        raise ValueError(
+            f"{operation}: padding must be {' or '.join(repr(a) for a in allowed)}{pairs_too}, got {padding!r}"
+        )
     return name
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= 0
 
 
 def extent(kernel: Any, dilation: Any) -> Any:
