@@ -1,0 +1,88 @@
+"""Names of layers, from those of weights and nodes in the file: `layer1.0.conv1`, as its maker called it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from .view import Found, GraphView
+
+ENDINGS = re.compile(
+    r"[./](weight|bias|kernel|gamma|beta|moving_mean|moving_variance|running_mean|running_var|embeddings?|alpha|"
+    r"depthwise_kernel|recurrent_kernel|weight_(ih|hh)_l\d+|bias_(ih|hh)_l\d+|[wb]_\d+(_deepcopy_\d+)?)(:\d+)?$"
+)
+OPERATORS = re.compile(r"^[A-Z][A-Za-z0-9]*(_\d+)?$")
+
+
+def scope_of(view: GraphView, i: int) -> str:
+    """The part of a node's name that says where it stands; empty without one."""
+    return _plain(view.nodes[i].name).rpartition("/")[0].strip("/")
+
+
+def name_layers(view: GraphView, layers: list[Found]) -> None:
+    """Give each layer a name that is its own."""
+    crowd = Counter(scope for x in layers for scope in {scope_of(view, i) for i in x.nodes})
+    shared = _common(view, layers)
+    taken: dict[str, int] = {}
+    for layer in layers:
+        name = _clean(_from_weights(layer) or _from_nodes(view, layer, crowd, shared)) or _snake(layer.kind)
+        count = taken.get(name.lower(), -1) + 1
+        taken[name.lower()] = count
+        while count and f"{name}_{count}".lower() in taken:
+            count += 1
+        layer.name = f"{name}_{count}" if count else name
+        taken.setdefault(layer.name.lower(), 0)
+
+
+def _from_weights(layer: Found) -> str:
+    """The path before `.weight`, `/kernel` and their like."""
+    for source in layer.weights.values():
+        path = source.name.removesuffix(":0").removesuffix("/ReadVariableOp")
+        found = ENDINGS.search(path)
+        if found is not None and not path.startswith("onnx::"):
+            return path[: found.start()]
+    return ""
+
+
+def _from_nodes(view: GraphView, layer: Found, crowd: Counter[str], shared: int) -> str:
+    """The scope of the layer's nodes, with the node's own name where others stand in it too."""
+    i = layer.nodes[0] if layer.weights else layer.nodes[-1]
+    name = _plain(view.nodes[i].name)
+    path, leaf = path_of(name, shared)
+    if path and crowd[scope_of(view, i)] == 1 and OPERATORS.match(leaf) is not None:
+        return path
+    return f"{path}.{leaf}" if path else leaf
+
+
+def path_of(name: str, shared: int = 0) -> tuple[str, str]:
+    """Path of modules and own name of a node: `/layer1/layer1.0/conv1/Conv` stands in `layer1.0.conv1`.
+
+    shared: how many leading parts of names are left out that do not begin with a slash
+    """
+    scope, _, leaf = name.rpartition("/")
+    parts = [x for x in scope.split("/") if x][0 if name.startswith("/") else shared :]
+    path = ""
+    for part in parts:
+        path = part if path and part.startswith(f"{path}.") else f"{path}.{part}" if path else part
+    return path, leaf.removeprefix("node_")
+
+
+def _common(view: GraphView, layers: list[Found]) -> int:
+    """How many leading parts of the scopes are the same for all nodes (a model's own name)."""
+    scopes = [scope_of(view, i).split("/") for x in layers for i in x.nodes[:1] if "/" in _plain(view.nodes[i].name)]
+    count = 0
+    while scopes and all(len(s) > count + 1 for s in scopes) and len({s[count] for s in scopes}) == 1:
+        count += 1
+    return count
+
+
+def _plain(name: str) -> str:
+    return name.partition(";")[0]
+
+
+def _clean(name: str) -> str:
+    return re.sub(r"[\s:;/]+", "_", name.replace("/", ".")).strip("._")
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
