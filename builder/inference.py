@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import operator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..exporters.convert import to_onnx
+from .. import exporters
 from ..exporters.runtime import session
 from ..trainer.core import tree
 from ..trainer.core.graph import Graph
@@ -56,15 +57,17 @@ def model_proto(model: Any, opset: int | None = None, metadata: dict[str, str] |
         extra["opset"] = opset
     if has_pieces(model) and not {"optimize", "fold_batch_normalization"} & options.keys():
         return later.rewritten(model, graph, outputs, extra)
-    return to_onnx(graph, inputs, outputs, **extra)
+    return exporters.to_onnx(graph, inputs, outputs, **extra)
 
 
-def session_content(model: Any, anew: bool = False) -> bytes:
+def session_content(model: Any, anew: bool = False) -> bytes | str:
     """What onnxruntime runs for a model: the file it came from, if it is untouched, unless all is to be written anew."""
     if anew:
         graph, inputs, outputs = model_graph(model)
-        return to_onnx(graph, inputs, outputs, weight_names=model.weight_names()).SerializeToString()
-    found = untouched_proto(model)
+        return exporters.to_onnx(graph, inputs, outputs, weight_names=model.weight_names()).SerializeToString()
+    found = later.original_file(model, or_path=True) if has_pieces(model) else None
+    if isinstance(found, Path):
+        return str(found)
     return (model_proto(model) if found is None else found).SerializeToString()
 
 
@@ -115,7 +118,7 @@ class InferenceSession:
         self.input_names = [x.name for x in self.running.get_inputs()]
         self.accepted = set()
 
-    def _session(self, content: bytes) -> Any:
+    def _session(self, content: bytes | str) -> Any:
         return session(content, self.providers, threads=session_threads(), device=self.device)
 
     def __call__(self, values: list[Any]) -> Any:

@@ -61,18 +61,29 @@ def input_names(plan: Plan, names: Sequence[str], sources: Sequence[Source]) -> 
     return [own.get(name, name) for name in names]
 
 
-def original_file(model: Any, opset: int | None = None) -> Any:
+def original_file(model: Any, opset: int | None = None, or_path: bool = False) -> Any:
     """The `ModelProto` of the file that a model came from, with the weights of now; None where more has changed.
 
     opset: the version that is wanted; another one is a change, too
+    or_path: give the path instead where the file is as it was, weights included
     """
+    found = _untouched(model)
+    if found is None:
+        return None
+    source, values = found
+    if opset is not None and opset_versions(source.frame).get("") != opset:
+        return None
+    path = source.file(values) if or_path else None
+    return source.proto(values) if path is None else path
+
+
+def _untouched(model: Any) -> tuple[Source, dict[str, np.ndarray]] | None:
+    """The file of which a model is all and nothing else, and the weights of now."""
     plan: Plan = model.plan
     sources = sources_of(plan.layers())
     if len(sources) != 1:
         return None
     source = sources[0]
-    if opset is not None and opset_versions(source.frame).get("") != opset:
-        return None
     names = _names(plan, source)
     if [names.get(id(x)) for x in plan.output_tensors] != source.outputs or _renamed(model, source):
         return None
@@ -86,7 +97,7 @@ def original_file(model: Any, opset: int | None = None) -> Any:
                 return None
             values[name] = variable.array
         values.update(piece.values)
-    return source.proto(values)
+    return source, values
 
 
 def _renamed(model: Any, source: Source) -> bool:

@@ -7,7 +7,9 @@ number of a place in a `Mappings` and the token of that object. The token is ran
 from __future__ import annotations
 
 import mmap
+import os
 import secrets
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -35,15 +37,18 @@ class Mappings:
 
     token: str = field(default_factory=lambda: secrets.token_hex(16))
     maps: list[mmap.mmap] = field(default_factory=list)
+    handles: list[int] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
     arrays: dict[tuple[int, str, tuple[int, ...]], np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _known[self.token] = self
+        weakref.finalize(self, _close, self.handles)
 
     def add_file(self, file: BinaryIO) -> int:
         """Map an open file; its number. Later changes of an array stay in memory and never reach the file."""
         self.maps.append(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+        self.handles.append(os.dup(file.fileno()))
         return len(self.maps) - 1
 
     def marker(self, file: int, offset: int, length: int) -> str:
@@ -57,12 +62,32 @@ class Mappings:
         return memoryview(self.maps[place.file])[place.offset : place.offset + place.length]
 
     def array(self, number: int, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-        """The bytes of a place as an array: the mapping itself where it is aligned, else a copy, made once."""
+        """The bytes of a place as an array: the mapping itself where it is aligned, else read from the file, once."""
         key = (number, dtype.str, shape)
         if key not in self.arrays:
             found = np.frombuffer(self.content(number), dtype)
-            self.arrays[key] = (found if found.flags.aligned else found.copy()).reshape(shape)
+            self.arrays[key] = (found if found.flags.aligned else self._read(number, dtype)).reshape(shape)
         return self.arrays[key]
+
+    def _read(self, number: int, dtype: np.dtype) -> np.ndarray:
+        """A copy of a place that takes no memory besides: pages of a mapping that are looked at are in memory, too."""
+        place = self.places[number]
+        found = np.empty(place.length // dtype.itemsize, dtype)
+        with os.fdopen(os.dup(self.handles[place.file]), "rb", buffering=0) as file:
+            file.seek(place.offset)
+            content = memoryview(found).cast("B")
+            done = 0
+            while done < place.length:
+                count = file.readinto(content[done:])
+                if not count:
+                    raise ValueError("the file became shorter while it was read")
+                done += count
+        return found
+
+
+def _close(handles: list[int]) -> None:
+    for handle in handles:
+        os.close(handle)
 
 
 _known: WeakValueDictionary[str, Mappings] = WeakValueDictionary()

@@ -31,7 +31,7 @@ def open_source(path: str | os.PathLike[str], budget: Budget | None = None) -> S
     for tensor in all_tensors(model):
         if tensor.data_location == onnx.TensorProto.EXTERNAL and place_of(tensor) is None:
             _map_external(file, tensor, mappings, files)
-    return Source(model, mappings)
+    return Source(model, mappings, file)
 
 
 def _map_external(file: Path, tensor: Any, mappings: Mappings, files: dict[str, int]) -> None:

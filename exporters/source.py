@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,14 @@ class Source:
 
     frame: its `ModelProto`; the contents of large tensors may be left in the file
     mappings: where these are
+    path: of the file, if it is one
     """
 
-    def __init__(self, frame: Any, mappings: Mappings | None = None) -> None:
+    def __init__(self, frame: Any, mappings: Mappings | None = None, path: Path | None = None) -> None:
         self.frame = frame
         self.mappings = mappings
+        self.path = path
+        self.stamp = None if path is None else _stamp(path)
 
     @cached_property
     def given(self) -> set[str]:
@@ -59,6 +63,12 @@ class Source:
         stored = stored_weights(self.frame)
         return {k: x for k, x in values.items() if k not in stored or not same_bits(stored[k], x)}
 
+    def file(self, values: Mapping[str, np.ndarray]) -> Path | None:
+        """The path, where the file is still there as it was read, and says these values of weights."""
+        if self.path is None or _stamp(self.path) != self.stamp or self.changed(values):
+            return None
+        return self.path
+
     def proto(self, values: Mapping[str, np.ndarray]) -> Any:
         """The file's `ModelProto` with these values of weights: the same, where they are the file's."""
         model = type(self.frame)()
@@ -77,6 +87,15 @@ class Source:
                 replace_tensor(graph.initializer.add(name=node.output[0]), changed.pop(node.output[0]))
                 del graph.node[place]
         return filled(model, self.mappings)
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What tells whether a file is still the same."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def replace_tensor(tensor: Any, array: np.ndarray) -> None:
