@@ -36,17 +36,26 @@ class Trainable(Protocol):
 
 def train_step(model: Trainable, data: Any) -> dict[str, Any]:
     """Update the model by one batch; returns the running values of loss and metrics."""
+    gradients, seen = gradients_of(model, data)
+    if variables := model.trainable_variables:
+        if model.optimizer is None:
+            raise ValueError("the model has weights to train and no optimizer: call compile(optimizer, loss) first")
+        model.optimizer.apply(gradients, variables)
+    return model.compute_metrics(*seen)
+
+
+def gradients_of(model: Trainable, data: Any, variables: list[Any] | None = None) -> tuple[list[Any], Any]:
+    """Gradients of the loss of a batch by the trainable variables, and what metrics see of it (x, y, y_pred, weights).
+
+    variables: where not all of them are wanted
+    """
     x, y, sample_weight = unpack_x_y_sample_weight(data)
     with GradientTape() as tape:
         y_pred = model(x, training=True)
         loss = model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
         scaled = loss if model.optimizer is None else model.optimizer.scale_loss(loss)
-    variables = model.trainable_variables
-    if variables:
-        if model.optimizer is None:
-            raise ValueError("the model has weights to train and no optimizer: call compile(optimizer, loss) first")
-        model.optimizer.apply(tape.gradient(scaled, variables), variables)
-    return model.compute_metrics(x, y, y_pred, sample_weight)
+    variables = model.trainable_variables if variables is None else variables
+    return tape.gradient(scaled, variables) if variables else [], (x, y, y_pred, sample_weight)
 
 
 def test_step(model: Trainable, data: Any) -> dict[str, Any]:

@@ -21,13 +21,13 @@ from .rules import binary, broadcast_shapes, infer_same
 
 __all__ = ["clip", "fmax", "fmin", "heaviside", "maximum", "minimum", "select", "where"]
 
-_BITS = {2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
+BITS = {2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 _BLOCK = 16384
 
 
 def _gate_run(x: np.ndarray, condition: np.ndarray) -> np.ndarray:
     # As integers, so that infinities and NaN behind a closed gate become 0 and not NaN, at the speed of a product
-    bits = _BITS.get(x.dtype.itemsize)
+    bits = BITS.get(x.dtype.itemsize)
     if x.dtype.kind != "f" or bits is None:
         return x * condition
     return np.multiply(x.view(bits), condition, dtype=bits).view(x.dtype)
@@ -59,7 +59,7 @@ def gate(x: Any, condition: Any) -> Tensor:
 
 
 def _where_run(condition: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    bits = _BITS.get(x.dtype.itemsize)
+    bits = BITS.get(x.dtype.itemsize)
     if bits is None or condition.size < 1024 or not x.shape == y.shape == condition.shape or x.dtype.kind in "OcSU":
         return np.where(condition, x, y)
     # y ^ ((x ^ y) & mask) on the bits: no branch for each element

@@ -15,14 +15,13 @@ from ..core.variable import Variable
 from ..naming import automatic_name
 from ..registry import Registry
 from . import clipping
-from .flat import SMALL, FlatUpdate
-from .kernels import InPlace, update_in_place
 from .schedules import LearningRateSchedule
 from .schedules import deserialize as deserialize_schedule
 from .schedules import serialize as serialize_schedule
+from .updates import Updates
 
 
-class Optimizer(Told):
+class Optimizer(Told, Updates):
     """Updates variables from gradients; subclasses write `build` and `update_step`.
 
     learning_rate: a number, a schedule, or a function without arguments
@@ -79,7 +78,7 @@ class Optimizer(Told):
         self._places: dict[Variable, int] = {}
         self._averages: list[Variable] = []
         self._accumulators: list[Variable] = []
-        self._flat: dict[np.dtype, FlatUpdate] = {}
+        self._flat = {}
         self._calls = self._track(Variable(0, dtype="int64", trainable=False, name="iteration"))
         self._set_learning_rate(learning_rate)
 
@@ -176,10 +175,6 @@ class Optimizer(Told):
             self._accumulators = [self.add_variable_from_reference(v, "gradient_accumulator") for v in variables]
         self.built = True
 
-    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
-        """Update one variable and its state; to be written by subclasses."""
-        raise NotImplementedError(f"{type(self).__name__} does not define update_step()")
-
     def place(self, variable: Variable) -> int:
         """Position of a variable's state."""
         return self._places[variable]
@@ -202,8 +197,7 @@ class Optimizer(Told):
             raise ValueError(f"{kind}: got {len(gradients)} gradients for {len(variables)} variables")
         if not self.built:
             self.build(variables)
-        unknown = [v.path for v in variables if v not in self._places]
-        if unknown:
+        if unknown := [v.path for v in variables if v not in self._places]:
             raise ValueError(
                 f"{kind}: the variable '{unknown[0]}' is new since the optimizer was built; use a new optimizer, or "
                 f"build it "
@@ -257,50 +251,6 @@ class Optimizer(Told):
         for variable in variables:
             if variable.constraint is not None:
                 variable.assign(variable.constraint(variable.read()))
-
-    def update_all(self, gradients: list[Any], variables: list[Variable], rate: Any) -> None:
-        """Update every variable: in place where there is a kernel and nobody records, else by `update_step`."""
-        if state.traces or state.tapes:
-            for gradient, variable in zip(gradients, variables, strict=True):
-                self.update_step(gradient, variable, ops.cast(rate, variable.dtype))
-            return
-        kernels: dict[Any, InPlace | None] = {}
-        small: dict[Any, list[tuple[np.ndarray, Variable]]] = {}
-        for gradient, variable in zip(gradients, variables, strict=True):
-            kind = variable.dtype
-            if kind not in kernels:
-                kernels[kind] = self.kernel(ops.cast(rate, kind)) if kind.kind == "f" else None
-            kernel = kernels[kind]
-            array = gradient.array if type(gradient) is Tensor else None
-            if kernel is not None and (array is None or array.dtype != kind):
-                array = ops.convert_to_tensor(gradient, dtype=kind).array
-            if kernel is None or array is None or array.shape != variable.shape:
-                self.update_step(gradient, variable, ops.cast(rate, kind))
-            elif array.size <= SMALL:
-                small.setdefault(kind, []).append((array, variable))
-            else:
-                update_in_place(kernel, array, variable, self.place(variable))
-        for kind, pairs in small.items():
-            kernel = kernels[kind]
-            if kernel is not None:
-                self._update_small(kernel, pairs)
-
-    def _update_small(self, kernel: InPlace, pairs: list[tuple[np.ndarray, Variable]]) -> None:
-        """Update variables of one dtype in one go; the memory is made anew when they are not those of the last time."""
-        variables = [v for _, v in pairs]
-        flat = self._flat.get(variables[0].dtype)
-        if flat is None or not flat.fits(variables, len(kernel.state)):
-            if len(set(variables)) < len(variables):  # one variable twice: one update after the other
-                for gradient, variable in pairs:
-                    update_in_place(kernel, gradient, variable, self.place(variable))
-                return
-            states = [[row[self.place(v)] for v in variables] for row in kernel.state]
-            flat = self._flat[variables[0].dtype] = FlatUpdate(variables, states)
-        flat.run([g for g, _ in pairs], kernel)
-
-    def kernel(self, rate: Tensor) -> InPlace | None:
-        """`update_step` as an update in place for variables of the rate's dtype; None where there is none."""
-        return None
 
     def _decay(self, variables: list[Variable], rate: Any) -> None:
         if not self.weight_decay:

@@ -54,6 +54,9 @@ class FlatUpdate:
     def __init__(self, variables: Sequence[Variable], states: Sequence[Sequence[Variable]]) -> None:
         self.rows = [Row(variables), *[Row(state) for state in states]]
         self.gradient = np.empty(sum(v.array.size for v in variables), variables[0].dtype)
+        pieces = np.split(self.gradient, np.cumsum([v.array.size for v in variables])[:-1])
+        self.parts = [piece.reshape(v.shape) for piece, v in zip(pieces, variables, strict=True)]
+        """For each variable, where its gradient is to lie; whoever writes it there saves a copy."""
 
     def fits(self, variables: Sequence[Variable], states: int) -> bool:
         """Whether it was made for just these variables."""
@@ -62,7 +65,9 @@ class FlatUpdate:
 
     def run(self, gradients: Sequence[np.ndarray], update: InPlace) -> None:
         """Update all of them in place."""
-        np.concatenate([g.reshape(-1) for g in gradients], out=self.gradient)
+        for gradient, part in zip(gradients, self.parts, strict=True):
+            if gradient is not part:
+                part[...] = gradient
         run_in_blocks(update.kernel, [self.gradient, *[row.writable() for row in self.rows]], update.numbers)
         for row in self.rows:
             note_changes(row.variables)
