@@ -8,6 +8,7 @@ from typing import Any
 from ..trainer.core.graph import Graph
 from ..trainer.core.variable import Variable
 from .convert import DEFAULT_OPSET, to_graph
+from .passes.repeated import average_early
 
 
 class StateGraph:
@@ -30,7 +31,9 @@ class StateGraph:
         """The ONNX graph."""
         inputs = [*self.inputs, *[self.names[v] for v in self.variables]]
         outputs = [*self.outputs, *[self.new_name(v) for v in self.assigned]]
-        return to_graph(self.graph, inputs, outputs, opset)
+        lowered = to_graph(self.graph, inputs, outputs, opset)
+        average_early(lowered, opset)
+        return lowered
 
 
 def unique_names(variables: Sequence[Variable], given: Mapping[Variable, str]) -> dict[Variable, str]:

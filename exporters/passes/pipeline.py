@@ -16,6 +16,7 @@ from .names import name_weights
 from .neutral import merge_casts, merge_reshapes, remove_neutral
 from .ones import keep_reduced, reshape_ones
 from .products import fuse_gemm
+from .repeated import drop_expansions
 from .scope import Scope, Shared
 
 Pass = Callable[[Scope], bool]
@@ -29,7 +30,15 @@ CLEANING: tuple[Pass, ...] = (
     remove_identities,
     merge_duplicates,
 )
-FUSING: tuple[Pass, ...] = (fold_padding, fold_normalization, fold_bias, fuse_gemm, reshape_ones, keep_reduced)
+FUSING: tuple[Pass, ...] = (
+    fold_padding,
+    fold_normalization,
+    fold_bias,
+    fuse_gemm,
+    reshape_ones,
+    keep_reduced,
+    drop_expansions,
+)
 ROUNDS = 30
 """Every pass makes the graph smaller, so that few rounds do; this only stops what should never happen."""
 

@@ -11,7 +11,8 @@ import numpy as np
 from ..core.dims import equal
 from ..core.emitter import Emitter, Value
 from ..core.errors import ShapeError, format_shape
-from ..core.primitive import Primitive, Residuals, plain_arrays
+from ..core.operators import FUNCTIONS
+from ..core.primitive import Primitive, Residuals
 from ..core.state import state
 from ..core.tensor import Tensor
 from .arithmetic import absolute, add, multiply, negative, square, subtract
@@ -174,16 +175,21 @@ def _gelu_lower(emit: Emitter, x: Value, *, approximate: bool) -> Value:
     return emit("Mul", emit("Mul", x, like(emit, 0.5, x)), emit("Add", bent, like(emit, 1, x)))
 
 
-def _gelu_vjp(g: Tensor, out: Tensor, x: Tensor, *, approximate: bool) -> Tensor:
+def _gelu_slope(x: Any, *, approximate: bool) -> Tensor:
+    """The derivative of gelu in operations."""
     if not approximate:
         below = multiply(add(erf(multiply(x, _SQRT_HALF)), 1.0), 0.5)
         density = multiply(exp(multiply(square(x), -0.5)), 0.5 * _SQRT_HALF * 2.0 / math.sqrt(math.pi))
-        return multiply(g, add(below, multiply(x, density)))
+        return add(below, multiply(x, density))
     squared = square(x)
     bent = tanh(multiply(x, add(multiply(squared, _CUBIC * _SQRT_2_OVER_PI), _SQRT_2_OVER_PI)))
     inner = add(multiply(squared, 3.0 * _CUBIC * _SQRT_2_OVER_PI), _SQRT_2_OVER_PI)
     slope = multiply(multiply(x, inner), subtract(1.0, square(bent)))
-    return multiply(g, multiply(add(add(bent, 1.0), slope), 0.5))
+    return multiply(add(add(bent, 1.0), slope), 0.5)
+
+
+def _gelu_vjp(g: Tensor, out: Tensor, x: Tensor, *, approximate: bool) -> Tensor:
+    return multiply(g, _gelu_slope(x, approximate=approximate))
 
 
 def _gelu_run(x: np.ndarray, *, approximate: bool) -> np.ndarray:
@@ -197,31 +203,35 @@ gelu_primitive = Primitive("gelu", _gelu_run, infer_float, _gelu_lower, (_gelu_v
 
 
 def _gelu_training_lower(emit: Emitter, x: Value, *, approximate: bool) -> tuple[Value, Value]:
-    """Value and slope in operators."""
-    scaled = emit("Mul", x, like(emit, _SQRT_HALF, x))
-    squared = emit("Mul", x, x)
+    """Value and slope in operators, each in as few passes as they share: with `half = -x / 2` and `above = -(1 + bent)`
+    the value is `half * above`, the slope `(density - above) / 2`."""
+    half = emit("Mul", x, like(emit, -0.5, x))
     if approximate:
-        inner = emit("Add", emit("Mul", squared, like(emit, _CUBIC, x)), like(emit, 1, x))
-        bent = emit("Tanh", emit("Mul", emit("Mul", inner, x), like(emit, _SQRT_2_OVER_PI, x)))
-        steep = emit("Add", emit("Mul", squared, like(emit, 3 * _CUBIC, x)), like(emit, 1, x))
+        squared = emit("Mul", x, x)
+        inner = emit("Add", emit("Mul", squared, like(emit, _CUBIC * _SQRT_2_OVER_PI, x)), like(emit, _SQRT_2_OVER_PI, x))
+        bent = emit("Tanh", emit("Mul", inner, x))
+        steep = emit("Mul", squared, like(emit, -3 * _CUBIC * _SQRT_2_OVER_PI, x))
+        steep = emit("Mul", emit("Sub", steep, like(emit, _SQRT_2_OVER_PI, x)), half)
         flat = emit("Sub", like(emit, 1, x), emit("Mul", bent, bent))
-        density = emit("Mul", emit("Mul", steep, flat), like(emit, 0.5 * _SQRT_2_OVER_PI, x))
+        density = emit("Mul", emit("Mul", steep, flat), like(emit, 2, x))
     else:
-        bent = float32_operator("Erf")(emit, scaled)
-        density = emit("Exp", emit("Mul", squared, like(emit, -0.5, x)))
-        density = emit("Mul", density, like(emit, _SQRT_HALF / math.sqrt(math.pi), x))
-    below = emit("Mul", emit("Add", bent, like(emit, 1, x)), like(emit, 0.5, x))
-    return _gelu_lower(emit, x, approximate=approximate), emit("Add", below, emit("Mul", x, density))
+        bent = float32_operator("Erf")(emit, emit("Mul", x, like(emit, _SQRT_HALF, x)))
+        bell = emit("Exp", emit("Mul", x, half))
+        density = emit("Mul", emit("Mul", x, bell), like(emit, 2 * _SQRT_HALF / math.sqrt(math.pi), x))
+    above = emit("Sub", like(emit, -1, x), bent)
+    return emit("Mul", half, above), emit("Mul", emit("Sub", density, above), like(emit, 0.5, x))
 
 
 def _gelu_training_vjp(
     gradients: Any, outputs: Any, inputs: Any, needed: Any, *, approximate: bool
 ) -> list[Tensor | None]:
-    """By the slope that was kept, while nobody records; else in operations of what is given."""
-    g, slope = gradients[0], outputs[1]
-    if plain_arrays((g, slope)) is not None:
-        return [multiply(g, slope)]
-    return [_gelu_vjp(g, outputs[0], inputs[0], approximate=approximate)]
+    """By the slope that was kept; the slope's own gradient, for derivatives of higher order, in operations."""
+    (g, bent), x = gradients, inputs[0]
+    found = None if g is None else multiply(g, outputs[1])
+    if bent is not None:
+        more = FUNCTIONS["function_vjp"](lambda v: [_gelu_slope(v, approximate=approximate)], [x], [bent], range(1))[0]
+        found = more if found is None else add(found, more)
+    return [found]
 
 
 gelu_training_primitive = Primitive(
@@ -279,10 +289,11 @@ def gelu(x: Any, approximate: bool = True) -> Tensor:
     >>> round(float(sx.ops.gelu(1.0, approximate=False)), 4)
     0.8413
     """
-    array = x.array if type(x) is Tensor and state.tapes and not state.traces else None
-    if array is not None and array.ndim and array.dtype == np.float32:
-        return gelu_training_primitive(x, approximate=bool(approximate))[0]
-    return gelu_primitive(to_float(x), approximate=bool(approximate))
+    number = to_float(x)
+    if state.tapes and number.dtype == np.float32 and number.shape:
+        # with a tape open, the slope is kept; the file of a model without one holds a plain Gelu
+        return gelu_training_primitive(number, approximate=bool(approximate))[0]
+    return gelu_primitive(number, approximate=bool(approximate))
 
 
 def squareplus(x: Any, b: Any = 4) -> Tensor:

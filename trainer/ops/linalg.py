@@ -9,11 +9,11 @@ import numpy as np
 from ..core.dims import equal
 from ..core.emitter import Emitter, Value
 from ..core.errors import DtypeError, ShapeError, format_shape
-from ..core.primitive import Primitive
+from ..core.primitive import Primitive, plain_arrays
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
 from .axes import expand_dims, squeeze, transpose_primitive
-from .broadcast import reshape, sum_axes
+from .broadcast import broadcast_to, broadcast_to_primitive, reshape, sum_axes
 from .convert import promote
 from .rules import broadcast_shapes
 
@@ -65,7 +65,36 @@ def _as_matrices(g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tenso
     return g, x, y
 
 
+def repeated_axes(array: np.ndarray) -> tuple[int, ...]:
+    """Leading axes along which an array repeats itself without memory of its own, as what is broadcast does."""
+    return tuple([i for i, stride in enumerate(array.strides[:-1]) if not stride and array.shape[i] > 1])
+
+
+def _repeating(g: Tensor) -> tuple[Tensor, tuple[int, ...]] | None:
+    """What a gradient repeats along leading axes, with size 1 there, and these axes; None where every row is its own.
+
+    Behind a mean or a sum over rows (global pooling) each of them has the same gradient; a product with one of them
+    stands for all.
+    """
+    if g.symbol is not None:
+        node = g.symbol.node
+        if node is None or node.primitive is not broadcast_to_primitive:
+            return None
+        small = node.inputs[0]
+        if len(small.shape) != len(g.shape) or equal(small.shape[-1], g.shape[-1]) is not True:
+            return None
+        pairs = enumerate(zip(small.shape, g.shape, strict=True))
+        return small, tuple([i for i, (one, size) in pairs if equal(one, size) is not True])
+    arrays = plain_arrays((g,))
+    axes = repeated_axes(arrays[0]) if arrays is not None and arrays[0].ndim > 2 else ()
+    if arrays is None or not axes:
+        return None
+    return Tensor(arrays[0][tuple([slice(1) if i in axes else slice(None) for i in range(arrays[0].ndim)])]), axes
+
+
 def matmul_vjp_x(g: Tensor, out: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    if len(x.shape) > 2 and len(y.shape) == 2 and (found := _repeating(g)) is not None:
+        return broadcast_to(matmul_primitive(found[0], swap_last(y)), x.shape)
     g, _, matrix = _as_matrices(g, x, y)
     result = matmul_primitive(g, swap_last(matrix))
     return squeeze(result, -2) if len(x.shape) == 1 else result
@@ -75,6 +104,8 @@ def matmul_vjp_y(g: Tensor, out: Tensor, x: Tensor, y: Tensor) -> Tensor:
     g, matrix, _ = _as_matrices(g, x, y)
     if len(y.shape) <= 2 and len(matrix.shape) > 2:
         # one matrix shared by the batch: a single product over all rows instead of a product each and a sum
+        if (found := _repeating(g)) is not None:
+            g, matrix = found[0], sum_axes(matrix, found[1], True)
         matrix = reshape(matrix, (-1, matrix.shape[-1]))
         g = reshape(g, (-1, g.shape[-1]))
     result = matmul_primitive(swap_last(matrix), g)
