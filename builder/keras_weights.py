@@ -17,15 +17,21 @@ from ..trainer.registry import snake_case
 ENDINGS = (".h5", ".hdf5", ".keras")
 INNER_FILE = "model.weights.h5"
 
-Pairs = list[tuple[Variable, str, np.ndarray]]
+Pairs = list[tuple[Variable, str, Any]]
+"""Each variable with its name in the file and its data set there, not yet read."""
+
+LARGEST_RATIO = 100
+"""Times its own size that an archive may unpack to: weights hardly shrink, unless they are zeros or few."""
 
 
-def read_keras_weights(model: Any, path: Path, data: bytes) -> Pairs:
-    """Each variable of a model with its name in the file and its value.
+def read_keras_weights(model: Any, path: Path, data: bytes) -> list[tuple[Variable, str, np.ndarray]]:
+    """Each variable of a model with its name in the model and in the file, and its value.
 
     Layers are matched as Keras does it: by their place among those that have weights (`layer_names` and
     `weight_names`, written by Keras 1 and 2), or by class and number (`.weights.h5` and `.keras`, written by Keras 3).
-    Raises `ValueError` for a damaged file and for one with other layers, `ImportError` without h5py.
+    Nothing is read but data within the file, of the shapes that the model has: the value of a misfit is of its shape,
+    but takes no memory. Raises `ValueError` for a damaged file and for one with other layers, `ImportError` without
+    h5py.
     """
     try:
         library: Any = importlib.import_module("h5py")
@@ -35,16 +41,32 @@ def read_keras_weights(model: Any, path: Path, data: bytes) -> Pairs:
     try:
         with library.File(io.BytesIO(content), "r") as file:
             root = file["model_weights"] if "layer_names" not in file.attrs and "model_weights" in file else file
-            return _by_place(model, root, path) if "layer_names" in root.attrs else _by_class(model, file, path)
-    except (OSError, RuntimeError, KeyError) as error:
+            found = _by_place(model, root, path) if "layer_names" in root.attrs else _by_class(model, file, path)
+            names = model.weight_names()
+            return [(v, f"{names[v]} ({name} in the file)", _value(v, data, name, path)) for v, name, data in found]
+    except (OSError, RuntimeError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"load_weights: {str(path)!r} is no whole HDF5 file of weights ({error}); get it again"
         ) from None
 
 
+def _value(variable: Variable, data: Any, name: str, path: Path) -> np.ndarray:
+    """The array of a data set, or one of no memory where it has another shape; refused if it is not numbers in here."""
+    if data.external or data.is_virtual:
+        raise ValueError(f"load_weights: {str(path)!r} takes {name} from another file; only data within it are read")
+    if data.dtype.kind not in "fiub":
+        raise ValueError(f"load_weights: {str(path)!r} has no numbers in {name}, but {data.dtype}")
+    if tuple(data.shape) != variable.shape:
+        return np.broadcast_to(np.zeros((), data.dtype), data.shape)
+    return np.asarray(data)
+
+
 def _inner_file(path: Path, data: bytes) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            size = archive.getinfo(INNER_FILE).file_size
+            if size > max(LARGEST_RATIO * len(data), 2**26):
+                raise ValueError(f"load_weights: {INNER_FILE} in {str(path)!r} claims to unpack to {size} bytes")
             return archive.read(INNER_FILE)
     except (zipfile.BadZipFile, KeyError, EOFError, OSError) as error:
         raise ValueError(
@@ -73,7 +95,7 @@ def _by_place(model: Any, root: Any, path: Path) -> Pairs:
     for layer, (name, weights) in zip(own, stored, strict=True):
         variables = sorted(layer.weights, key=lambda v: not (v.trainable or v.frozen))
         _refuse_count(layer, len(variables), name, len(weights), path)
-        pairs += [(v, w, np.asarray(root[name][w])) for v, w in zip(variables, weights, strict=True)]
+        pairs += [(v, w, root[name][w]) for v, w in zip(variables, weights, strict=True)]
     return pairs
 
 
@@ -111,7 +133,7 @@ def _layer_pairs(layer: Any, group: Any, path: Path) -> Pairs:
         return _by_class(layer, group, path)
     variables, stored = layer.own_variables(), group.get("vars", {})
     _refuse_count(layer, len(variables), group.name, len(stored), path)
-    pairs: Pairs = [(v, f"{group.name}/vars/{i}", np.asarray(stored[str(i)])) for i, v in enumerate(variables)]
+    pairs: Pairs = [(v, f"{group.name}/vars/{i}", stored[str(i)]) for i, v in enumerate(variables)]
     children = {id(child): child for child in layer.child_layers() if child.weights}
     for attribute, value in vars(layer).items():
         if id(value) in children and attribute.lstrip("_") in group:

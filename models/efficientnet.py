@@ -74,9 +74,7 @@ def shortcut(x: Tensor, source: Tensor, drop_rate: float, name: str) -> Tensor:
     return layers.Add(name=f"{name}add")([x, source])
 
 
-def block(
-    x: Tensor, kernel: int, filters: int, expansion: int, stride: int, drop_rate: float, name: str
-) -> Tensor:
+def block(x: Tensor, kernel: int, filters: int, expansion: int, stride: int, drop_rate: float, name: str) -> Tensor:
     """Widen, convolve each channel, excite, narrow; around a shortcut where the shapes allow one."""
     source, width = x, x.shape[-1]
     if expansion > 1:

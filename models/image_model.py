@@ -15,7 +15,7 @@ from ..builder.weight_matching import assign_all, listed, match
 from ..trainer.core.dims import Dim
 from ..trainer.core.errors import ShapeError, describe_received, format_shape
 from ..trainer.core.tensor import Tensor
-from .pretrained import Pretrained, download
+from .pretrained import Pretrained, check_packages, download
 
 IMAGENET_CLASSES = 1000
 
@@ -67,6 +67,7 @@ class ImageModel:
                 f"{self.kind}: the published classifier ends in 'softmax' (or None, for logits), got "
                 f"classifier_activation={self.classifier_activation!r}"
             )
+        check_packages()
 
     def _check_path(self) -> None:
         if not isinstance(self.weights, (str, os.PathLike)):

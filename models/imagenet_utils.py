@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ MEAN_BGR = np.array([103.939, 116.779, 123.68], np.float32)
 def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe") -> Any:
     """Images with values 0 ... 255 as a network expects them; an array gives an array, a tensor a tensor.
 
-    x: one image or a batch, RGB, channels last unless `data_format` is "channels_first"
+    x: one image or a batch, RGB, channels last unless `data_format` is "channels_first"; half precision stays, all
+        else becomes float32
     mode: "caffe" (BGR, minus the mean of ImageNet), "tf" (-1 ... 1) or "torch" (0 ... 1, normalised by ImageNet)
 
     Raises `ValueError` for another mode or data format, `ShapeError` unless there are three channels.
@@ -52,10 +53,13 @@ def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe"
             f"{format_shape(images.shape)}"
         )
     column = (3, 1, 1) if data_format == "channels_first" else (3,)
+    mean, deviation, mean_bgr = (
+        constant.astype(images.dtype).reshape(column) for constant in (MEAN, DEVIATION, MEAN_BGR)
+    )
     if mode == "torch":
-        return (images / 255.0 - MEAN.reshape(column)) / DEVIATION.reshape(column)
+        return (images / 255.0 - mean) / deviation
     flipped = ops.flip(images, axis) if isinstance(images, Tensor) else np.flip(images, axis)
-    return flipped - MEAN_BGR.reshape(column)
+    return flipped - mean_bgr
 
 
 def preprocessing(mode: str | None) -> Callable[..., Any]:
@@ -69,23 +73,38 @@ def preprocessing(mode: str | None) -> Callable[..., Any]:
     return preprocess_input_of_family
 
 
-def decode_predictions(preds: Any, top: int = 5) -> list[list[tuple[str, str, float]]]:
-    """The likeliest classes of ImageNet: for every image a list of (WordNet id, name, score), best first.
+def decode_predictions(
+    preds: Any, top: int = 5, *, labels: Sequence[str] | None = None
+) -> list[list[tuple[str, str, float]]]:
+    """The likeliest classes: for every image a list of (WordNet id, name, score), best first.
 
-    preds: what a network with its top returns, shape (images, 1000). The names are fetched once, by `pooch`.
-    Raises `ShapeError` for another shape, `ValueError` unless 1 <= top <= 1000.
+    preds: what a network with its top returns, shape (images, 1000) or, with `labels`, (images, labels)
+    labels: names of your own classes, whose numbers then stand for WordNet's ids; the names of ImageNet are fetched
+        once, by `pooch`
+
+    Raises `ShapeError` for another shape, `ValueError` unless 1 <= top <= classes, `ConnectionError` where the names
+    of ImageNet cannot be fetched.
+
+    >>> import numpy as np, sardonyx as sx
+    >>> scores = np.array([[0.25, 0.75]])
+    >>> sx.applications.imagenet_utils.decode_predictions(scores, top=1, labels=["cat", "dog"])
+    [[('1', 'dog', 0.75)]]
     """
-    scores = np.asarray(preds)
-    if scores.ndim != 2 or scores.shape[1] != 1000:
+    scores, count = np.asarray(preds), 1000 if labels is None else len(labels)
+    if scores.ndim != 2 or scores.shape[1] != count:
+        whose = "a network for ImageNet, shape (images, 1000)" if labels is None else f"shape (images, {count})"
         raise ShapeError(
-            "decode_predictions: expected the predictions of a network for ImageNet, shape (images, 1000), got "
-            f"{format_shape(scores.shape)}"
+            f"decode_predictions: expected the predictions of {whose}, got {format_shape(scores.shape)}"
+            + ("; pass labels= for classes of your own" if labels is None and scores.ndim == 2 else "")
         )
-    if not 1 <= top <= 1000:
-        raise ValueError(f"decode_predictions: top must be 1 ... 1000, got {top}")
-    path = fetch(CLASS_INDEX_URL, CLASS_INDEX_CHECKSUM)
-    names = json.loads(path.read_text(encoding="utf-8"))
+    if not 1 <= top <= count:
+        raise ValueError(f"decode_predictions: top must be 1 ... {count}, got {top}")
+    if labels is None:
+        index = json.loads(fetch(CLASS_INDEX_URL, CLASS_INDEX_CHECKSUM).read_text(encoding="utf-8"))
+        names = [tuple(index[str(i)]) for i in range(count)]
+    else:
+        names = [(str(i), label) for i, label in enumerate(labels)]
     best = np.argsort(-scores, axis=1, kind="stable")[:, :top]
     return [
-        [(*names[str(i)], float(row[i])) for i in indices] for row, indices in zip(scores, best, strict=True)
+        [(names[i][0], names[i][1], float(row[i])) for i in indices] for row, indices in zip(scores, best, strict=True)
     ]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
 import sardonyx as sx
@@ -46,8 +47,12 @@ def test_refused(architecture: str, given: dict[str, Any], kind: type[Exception]
 
 
 def test_decode_predictions_refuses():
-    with pytest.raises(sx.ShapeError, match=r"shape \(images, 1000\), got \(2, 10\)"):
+    with pytest.raises(sx.ShapeError, match=r"shape \(images, 1000\), got \(2, 10\); pass labels= for classes of you"):
         ZOO.vgg16.decode_predictions(np.zeros((2, 10)))
+    with pytest.raises(sx.ShapeError, match=r"predictions of shape \(images, 3\), got \(2, 10\)$"):
+        ZOO.vgg16.decode_predictions(np.zeros((2, 10)), labels=["a", "b", "c"])
+    with pytest.raises(ValueError, match=r"top must be 1 \.\.\. 3, got 5"):
+        ZOO.vgg16.decode_predictions(np.zeros((2, 3)), labels=["a", "b", "c"])
     with pytest.raises(ValueError, match=r"top must be 1 \.\.\. 1000, got 0"):
         ZOO.vgg16.decode_predictions(np.zeros((2, 1000)), top=0)
 
@@ -81,7 +86,7 @@ PIXELS = [
 def test_preprocess_input(family: str, expected: tuple[float, ...]):
     prepare = getattr(ZOO, family).preprocess_input
     image = np.array([10, 100, 200], np.uint8).reshape(1, 1, 1, 3)
-    for images in (image, image[0], image.astype(np.float64)):
+    for images in (image, image[0], image.astype(np.float64), image.astype(np.int64)):
         given = images.copy()
         np.testing.assert_allclose(np.ravel(prepare(images)), expected, rtol=1e-5)
         np.testing.assert_array_equal(images, given)
@@ -89,6 +94,28 @@ def test_preprocess_input(family: str, expected: tuple[float, ...]):
     assert first.shape == (1, 3, 1, 1)
     np.testing.assert_allclose(np.ravel(first), expected, rtol=1e-5)
     np.testing.assert_allclose(np.ravel(prepare(sx.ops.convert_to_tensor(image))), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["vgg16", "densenet", "xception"])
+def test_preprocess_input_of_half_precision(family: str):
+    image = np.array([10, 100, 200], np.float16).reshape(1, 1, 3)
+    for images in (image, sx.ops.convert_to_tensor(image)):
+        prepared = getattr(ZOO, family).preprocess_input(images)
+        assert prepared.dtype == np.float16
+        np.testing.assert_allclose(
+            np.asarray(prepared), getattr(ZOO, family).preprocess_input(image.astype(np.float32)), rtol=2e-3, atol=2e-3
+        )
+
+
+def test_preprocess_input_exported(tmp_path: Path):
+    """One file takes bytes of an image as they are, channels first."""
+    inputs = sx.Input((3, 4, 5), dtype="uint8", name="photo")
+    model = sx.Model(inputs, ZOO.resnet.preprocess_input(inputs, data_format="channels_first"))
+    model.export(tmp_path / "m.onnx")
+    image = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 5), dtype=np.uint8)
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
+    expected = ZOO.resnet.preprocess_input(image, data_format="channels_first")
+    np.testing.assert_allclose(session.run(None, {"photo": image})[0], expected, rtol=1e-5)
 
 
 def test_preprocess_input_inside_a_model():

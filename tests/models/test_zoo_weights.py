@@ -1,11 +1,13 @@
 """Weights of the zoo from files: those that Keras writes, ours, and what stands for a download."""
 
 import hashlib
+import http.server
 import json
 import sys
+import threading
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -169,6 +171,48 @@ def test_too_few_weights(tmp_path: Path):
         model.load_weights(tmp_path / "w.h5")
 
 
+def from_elsewhere(file: Any, folder: Path) -> None:
+    (folder / "raw").write_bytes(bytes(5 * 4))
+    file.create_dataset("layers/conv2d_14/vars/1", (5,), "f4", external=[(folder / "raw", 0, 20)])
+
+
+def virtual(file: Any, folder: Path) -> None:
+    layout = h5py.VirtualLayout((5,), "f4")
+    layout[:] = h5py.VirtualSource(folder / "other.h5", "a", (5,))
+    file["layers/conv2d_14/vars"].create_virtual_dataset("1", layout)
+
+
+# What is written in place of the last bias, the kind of error, and what it says.
+HOSTILE: list[tuple[Any, type[Exception], str]] = [
+    (from_elsewhere, ValueError, "takes /layers/conv2d_14/vars/1 from another file; only data within it are read"),
+    (virtual, ValueError, "takes /layers/conv2d_14/vars/1 from another file"),
+    (lambda file, _: file.create_dataset("layers/conv2d_14/vars/1", (1 << 40,), "f4", chunks=(99,)), sx.ShapeError,
+     r"'conv_preds/bias \(/layers/conv2d_14/vars/1 in the file\)': expected \(5,\), got \(1099511627776,\)"),
+    (lambda file, _: file.create_dataset("layers/conv2d_14/vars/1", data=[b"a"] * 5), ValueError,
+     "has no numbers in /layers/conv2d_14/vars/1, but "),
+    (lambda file, _: file.create_group("layers/conv2d_14/vars/1"), ValueError, "is no whole HDF5 file"),
+    (lambda file, _: file.update({"layers/conv2d_14/vars/1": h5py.SoftLink("/layers/conv2d_14/vars/1")}), ValueError,
+     "is no whole HDF5 file"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("write", "kind", "message"), HOSTILE, ids=["raw", "virtual", "huge", "text", "group", "loop"])
+def test_hostile_files(write: Any, kind: type[Exception], message: str, tmp_path: Path):
+    write_keras_3(small(), tmp_path / "w.h5")
+    with h5py.File(tmp_path / "w.h5", "a") as file:
+        del file["layers/conv2d_14/vars/1"]
+        write(file, tmp_path)
+    with pytest.raises(kind, match=message):
+        small(weights=tmp_path / "w.h5")
+
+
+def test_an_archive_that_unpacks_to_too_much(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "w.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.weights.h5", bytes(1 << 27))
+    with pytest.raises(ValueError, match=r"model.weights.h5 in '.*w.keras' claims to unpack to 134217728 bytes"):
+        small(weights=tmp_path / "w.keras")
+
+
 def test_inner_layer_without_a_group(tmp_path: Path):
     model = nested()
     write_keras_3(model, tmp_path / "w.h5")
@@ -201,8 +245,6 @@ def test_published_weights(cache: Path):
     same(sx.applications.MobileNet((224, 224, 3), alpha=0.25), model)
 
 
-
-
 def test_published_weights_without_the_top(cache: Path):
     model = randomize(small(include_top=False))
     write_by_place(model, cache / "mobilenet_2_5_224_tf_no_top.h5")
@@ -225,6 +267,83 @@ def test_missing_packages(package: str, tmp_path: Path, monkeypatch: pytest.Monk
     weights = "imagenet" if package == "pooch" else tmp_path / "w.h5"
     with pytest.raises(ImportError, match=f"need the packages? .*{package}.*pip install"):
         small(weights=weights, include_top=False)
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """Answers in turn as told: with an error's number, with other bytes, or with the file."""
+
+    answers: ClassVar[list[int | bytes]] = []
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self):
+        answer = self.answers[min(len(self.asked), len(self.answers) - 1)]
+        self.asked.append(self.path)
+        self.send_response(answer if isinstance(answer, int) else 200)
+        self.end_headers()
+        self.wfile.write(b"" if isinstance(answer, int) else answer)
+
+    def log_message(self, format: str, *args: Any):
+        pass
+
+
+@pytest.fixture
+def server(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pretrained, "WAIT", 0.0)
+    Server.asked.clear()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as made:
+        thread = threading.Thread(target=made.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{made.server_port}/"
+        made.shutdown()
+        thread.join()
+
+
+GOOD, OTHER = b"weights", b"other bytes"
+CHECKSUM = "md5:" + hashlib.md5(GOOD, usedforsecurity=False).hexdigest()
+# What the server answers, how often it is asked, the kind of error, and what it says.
+DOWNLOADS: list[tuple[list[int | bytes], int, type[Exception] | None, str]] = [
+    ([GOOD], 1, None, ""),
+    ([503, OTHER, GOOD], 3, None, ""),
+    ([404], 3, ConnectionError, "could not fetch http.*404.* or fetch http.* yourself and put it there as '.*w.h5'"),
+    ([OTHER], 3, ValueError, "w.h5 came with another checksum than published: .*Try again later, or fetch"),
+]
+
+
+@pytest.mark.parametrize(("answers", "asked", "kind", "message"), DOWNLOADS, ids=["good", "third", "none", "other"])
+def test_downloads(
+    answers: list[int | bytes], asked: int, kind: type[Exception] | None, message: str, server: str, cache: Path
+):
+    Server.answers[:] = answers
+    if kind is None:
+        for _ in range(2):  # the second time it is there
+            path = pretrained.fetch(f"{server}w.h5", CHECKSUM)
+            assert path == cache / "w.h5" and path.read_bytes() == GOOD
+    else:
+        with pytest.raises(kind, match=message):
+            pretrained.fetch(f"{server}w.h5", CHECKSUM)
+        assert not list(cache.iterdir())
+    assert Server.asked == ["/w.h5"] * asked
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(server: str, cache: Path):
+    Server.answers[:] = [GOOD]
+    (cache / "w.h5").write_bytes(OTHER)
+    assert pretrained.fetch(f"{server}w.h5", CHECKSUM).read_bytes() == GOOD
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # of the connection that was refused
+@pytest.mark.parametrize("what", ["weights", "names"])
+def test_without_a_network(what: str, cache: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pretrained, "WAIT", 0.0)
+    nowhere = "http://127.0.0.1:9/"
+    monkeypatch.setattr(sx.applications.imagenet_utils, "CLASS_INDEX_URL", f"{nowhere}names.json")
+    monkeypatch.setattr(sx.applications.mobilenet, "STORE", nowhere)
+    asks = {
+        "weights": lambda: sx.applications.MobileNet((128, 128, 3), alpha=0.25),
+        "names": lambda: sx.applications.vgg16.decode_predictions(np.zeros((1, 1000))),
+    }[what]
+    with pytest.raises(ConnectionError, match=r"could not fetch http://127.0.0.1:9/.* yourself and put it there as "):
+        asks()
 
 
 def test_decode_predictions(cache: Path, monkeypatch: pytest.MonkeyPatch):
