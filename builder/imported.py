@@ -21,7 +21,7 @@ from .onnx_operator import NotTensorsError, OnnxOperator
 def imported_model(
     source: Source, name: str | None = None, shapes: Mapping[str, Any] | None = None, lift: bool = True
 ) -> Functional:
-    """The model that an ONNX file describes: its nodes are layers, its floating-point weights variables.
+    """The model that an ONNX file describes: its nodes are layers, its floating-point weights variables, all frozen.
 
     source: a file, checked by `exporters.read.open_source`
     shapes: other shapes than the file's for inputs by name
@@ -33,9 +33,12 @@ def imported_model(
         importer = (LiftingImporter if lift else Importer)(source, lambda *piece: _layer(importer, *piece), _input, shapes)
         imported = importer.run()
     inputs, outputs = imported.inputs, imported.outputs
-    return Functional(
+    model = Functional(
         inputs[0] if len(inputs) == 1 else inputs, outputs[0] if len(outputs) == 1 else outputs, name=name
-    )  # pyright: ignore[reportReturnType]
+    )
+    if model.weights:
+        model.freeze()  # what somebody has trained is kept until it is said what shall change
+    return model
 
 
 def _layer(importer: Importer, fragment: Fragment, values: Sequence[Any], name: str) -> list[Tensor] | None:

@@ -37,7 +37,8 @@ def load_model(
 ) -> Any:
     """The model that `Model.save` wrote: layers, weights, compile options and the optimizer's state (Keras name).
 
-    Any other ONNX file opens too: its operators become ours, its floating-point weights variables that can be trained.
+    Any other ONNX file opens too: its nodes become layers, its floating-point weights variables. These are frozen, so
+    that a new head can be trained on what is there; `model.unfreeze()` frees all, `model.unfreeze("layer4*")` some.
 
     custom_objects: the user's own classes and functions by name, where they are not registered
     compile: whether to compile the model as it was, ready to be trained on

@@ -72,6 +72,8 @@ def test_names_sizes_and_weights_are_those_of_the_file(tmp_path: Path):
     model = sx.models.load_model(their_file(tmp_path))
     assert (model.input_names, model.output_names) == (["x"], ["logits"])
     assert str(model.inputs[0].shape[0]) == "N"
+    assert model.trainable_variables == []
+    model.unfreeze()
     assert {v.path for v in model.trainable_variables} == {
         "conv.weight", "conv.bias", "bn.weight", "bn.bias", "fc.weight", "fc.bias"
     }  # fmt: skip
@@ -80,6 +82,7 @@ def test_names_sizes_and_weights_are_those_of_the_file(tmp_path: Path):
 
 def test_weights_in_half_precision_become_variables_in_single(tmp_path: Path):
     model = sx.models.load_model(their_file(tmp_path, half=True))
+    model.unfreeze()
     found = {v.path: v.dtype.name for v in model.trainable_variables}
     assert found["fc.weight"] == found["fc.bias"] == "float32"
 
@@ -87,6 +90,7 @@ def test_weights_in_half_precision_become_variables_in_single(tmp_path: Path):
 def test_it_trains_and_goes_back_to_a_file(tmp_path: Path):
     model = sx.models.load_model(their_file(tmp_path))
     labels = np.asarray([0, 1, 2, 0, 1])
+    model.unfreeze()
     model.compile("adam", sx.losses.SparseCategoricalCrossentropy(from_logits=True))
     losses = model.fit(IMAGES, labels, epochs=30, verbose=0).history["loss"]
     assert losses[-1] < 0.8 * losses[0]
@@ -100,6 +104,7 @@ def test_it_trains_and_goes_back_to_a_file(tmp_path: Path):
 
 def test_gradients_are_those_of_finite_differences(tmp_path: Path):
     model = sx.models.load_model(their_file(tmp_path))
+    model.unfreeze()
     draw = np.random.default_rng(2)
     with sx.GradientTape() as tape:
         loss = sx.ops.sum(sx.ops.square(model(IMAGES)))
@@ -118,9 +123,9 @@ def test_gradients_are_those_of_finite_differences(tmp_path: Path):
 
 def test_a_new_head_on_somebodys_file(tmp_path: Path):
     base = sx.models.load_model(their_file(tmp_path))
-    base.trainable = False
     model = sx.Model(base.input, sx.layers.Dense(2, name="head")(base.output))
     assert model.predict(IMAGES, verbose=0).shape == (5, 2)
+    assert [v.path for v in model.trainable_variables] == ["head/kernel", "head/bias"]
 
 
 def test_exported_files_of_our_own_open_too(tmp_path: Path):
