@@ -16,7 +16,7 @@ from .inference import model_proto, untouched_proto
 from .inner_tensors import plan_between
 from .model_names import output_names
 from .plan import Plan
-from .saving import ENDINGS, check_built, summary_properties
+from .saving import ENDINGS, check_built, summary_properties, user_metadata
 
 
 def export_model(
@@ -45,6 +45,8 @@ def export_model(
     proto = untouched_proto(view, opset) if not options else None
     if proto is None:
         proto = checked(model_proto(view, opset=opset, metadata=summary_properties(model), **options))
+    elif metadata := user_metadata(model):
+        training_info.add_properties(proto, metadata)
     write_atomically(target, training_info.to_bytes(proto))
     if verbose:
         print(f"Exported model '{model.name}' to {target}")

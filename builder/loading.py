@@ -86,6 +86,8 @@ def load_model(
             prefix = "sardonyx.optimizer/"
             state = {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
             restore_optimizer(model.optimizer, record["optimizer"], own, state)  # type: ignore[attr-defined]
+    if "metadata" in record:
+        model._metadata = {str(key): str(value) for key, value in record["metadata"].items()}
     if "pieces" in record:
         know_again(model, source, record["pieces"])
     warn_of_loss(model, "load_model", notes)

@@ -65,7 +65,13 @@ def check_built(model: Any, what: str) -> None:
 
 def summary_properties(model: Any) -> dict[str, str]:
     """What a file tells about its model to those who only look."""
-    return {"sardonyx.class": type(model).__name__, "sardonyx.name": model.name, "sardonyx.version": __version__}
+    facts = {"class": type(model).__name__, "name": model.name, "version": __version__}
+    return {**user_metadata(model), **{f"sardonyx.{key}": value for key, value in facts.items()}}
+
+
+def user_metadata(model: Any) -> dict[str, str]:
+    """What the user wants files to carry, such as the names of classes (`editing.add_metadata`)."""
+    return dict(getattr(model, "_metadata", {}))
 
 
 def describe(model: Any, include_optimizer: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -90,6 +96,8 @@ def describe(model: Any, include_optimizer: bool) -> tuple[dict[str, Any], dict[
     record: dict[str, Any] = {"format": FORMAT, "version": __version__, "architecture": architecture}
     if has_pieces(model):
         record["pieces"] = model.output_names
+    if metadata := user_metadata(model):
+        record["metadata"] = metadata
     if model._plan is None:
         record["signature"] = [write_specs(part) for part in model.signature()]
     if include_optimizer and model.compiled:

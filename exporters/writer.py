@@ -302,22 +302,27 @@ class Writer:
         return inner.onnx
 
     def declare_outputs(self, tensors: Sequence[Tensor], wanted: Sequence[str]) -> None:
-        """Declare the outputs; a value that has another role keeps its name and is copied."""
+        """Declare the outputs; a value that has another role keeps its name and is copied.
+
+        An output has the wanted name even where a value inside, such as one of a file, has it too.
+        """
         made = {name for node in self.onnx.nodes for name in node.outputs}
         renamed: dict[str, str] = {}
+        outputs: list[str] = []
         for tensor, name in zip(tensors, wanted, strict=True):
             value = self.value_of(tensor)
             if value is None:
                 raise ValueError("export: an output of the model is None")
             if value.name not in made or value.name in renamed:
                 value = self("Identity", value)
-            unique = self.unique(name)
-            renamed[value.name] = unique
-            self.onnx.outputs.append(unique)
-            self.onnx.specs[unique] = tensor.spec
-        for old in renamed:
-            self.onnx.specs.pop(old, None)
+            if name in made and name not in renamed and name != value.name:
+                renamed[name] = self.unique(name)
+            is_free = name not in outputs and (name == value.name or name in renamed)
+            outputs.append(name if is_free else self.unique(name))
+            renamed[value.name] = outputs[-1]
         self.onnx.rename(renamed)
+        self.onnx.outputs += outputs
+        self.onnx.specs.update((name, x.spec) for name, x in zip(outputs, tensors, strict=True))
         for key, value in self.values.items():
             self.values[key] = Value(renamed.get(value.name, value.name), value.spec)
 

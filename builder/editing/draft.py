@@ -22,6 +22,7 @@ from ..layer import Layer
 from ..model import Model
 from ..model_names import give_names, given_names
 from ..plan import Plan, Step, bind
+from ..saving import user_metadata
 from .modes import mode_arguments
 from .places import Places, boundary, results_of, sources_of, step_name
 from .twins import Twins
@@ -128,6 +129,8 @@ class Draft:
         except (ValueError, TypeError) as error:
             raise type(error)(f"{self.task}: {error}") from None
         made._trainable = self.model.trainable
+        if metadata := user_metadata(self.model):
+            made._metadata = metadata
         return made
 
     def value(self, x: Any) -> Any:
@@ -197,9 +200,20 @@ class Draft:
         arguments, keywords = self.arguments(step)
         if isinstance(step, LayerCall):
             run = self.twins.layer(step.layer) if layer is None else layer
+            self.forget_file(step, run, [arguments, keywords])
         else:
             run = step.primitive
         return self.told(step, lambda: tree.flatten(run(*arguments, **keywords)))
+
+    def forget_file(self, step: LayerCall, layer: Any, given: Any) -> None:
+        """A layer that stood for nodes of a file does so no more where it is called on other shapes: constants of the
+        nodes may say the old ones."""
+        if getattr(layer, "lifted", None) is None:
+            return
+        old = [tuple(substitute_tree(x.shape, self._sizes)) for x in step.input_tensors()]
+        new = [tuple(x.shape) for x in tree.flatten(given) if isinstance(x, (Tensor, Variable))]
+        if old != new:
+            layer.lifted = None
 
     def arguments(self, step: Step) -> tuple[list[Any], dict[str, Any]]:
         """Arguments of a step in the new model: values for tensors, everything else as it was."""

@@ -140,6 +140,7 @@ class Freeing:
     def _called(self, call: LayerCall, layer: Any) -> Any:
         arguments, keywords = self.draft.arguments(call)
         run = self.draft.twins.layer(call.layer) if layer is None else layer
+        self.draft.forget_file(call, run, [arguments, keywords])
         return run(*arguments, **keywords)
 
     def _with_other_arguments(self, call: LayerCall, layer: Any) -> list[Any] | None:
@@ -213,7 +214,12 @@ class Freeing:
 
 
 def _follows_mode(layer: Any) -> bool:
-    return any(call_signature(type(each)).takes_training for each in layer.walk_layers())
+    """Whether a layer, or one inside it, does something else in training."""
+    for each in layer.walk_layers():
+        fragment = getattr(each, "fragment", None)
+        if call_signature(type(each)).takes_training if fragment is None else fragment.is_living:
+            return True
+    return False
 
 
 def _has_operations(call: LayerCall) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..saving import user_metadata
+
 
 def add_metadata(model: Any, entries: Mapping[str, str]) -> Any:
     """Give the files that a model is saved or exported to entries of metadata; gives the model itself.
@@ -22,7 +24,7 @@ def add_metadata(model: Any, entries: Mapping[str, str]) -> Any:
             raise TypeError(f"editing.add_metadata: entries are texts, got {key!r}: {value!r}")
         if key.startswith("sardonyx."):
             raise ValueError(f"editing.add_metadata: names that begin with 'sardonyx.' are the library's, got {key!r}")
-    model._metadata = {**metadata(model), **entries}
+    model._metadata = {**user_metadata(model), **entries}
     return model
 
 
@@ -33,4 +35,4 @@ def metadata(model: Any) -> dict[str, str]:
     >>> sx.editing.metadata(sx.Sequential([sx.Input((4,)), sx.layers.Dense(2)]))
     {}
     """
-    return dict(getattr(model, "_metadata", {}))
+    return user_metadata(model)
