@@ -187,6 +187,8 @@ def lower_kernel_gradient(
         for n, (low, high), k, s, d in zip(source.shape[2:], pads, gradient.shape[2:], strides, dilation, strict=True)
     ]
     many = _as_volume if groups == 1 and len(taps) <= 2 else _as_batch
+    if len(taps) == 2 and groups > 1 and source.shape[1] == groups and _is_narrow(source.shape[3], gradient.shape[3]):
+        many = _as_products
     return many(emit, source, gradient, found, taps, strides, pads, dilation, groups)
 
 
@@ -215,6 +217,58 @@ def _as_volume(
     out = crop(emit, emit("Conv", volume, weights, spec=spec, **attributes), (0,) * rank, taps)
     out = emit.reshape(out, (filters, *taps, depth))
     return emit.transpose(out, (*range(1, rank + 2), 0))
+
+
+WIDEST = 64
+"""Cells of a line of results up to which products of whole lines are faster than grouped convolutions."""
+
+
+def _is_narrow(wide: Size, result: Size) -> bool:
+    return isinstance(wide, int) and isinstance(result, int) and result <= WIDEST
+
+
+def _as_products(
+    emit: Emitter,
+    x: Value,
+    dy: Value,
+    found: list[Size],
+    taps: Shape,
+    strides: Shape,
+    pads: Any,
+    dilation: Shape,
+    groups: int,
+) -> Value:
+    """Depthwise: for each row of taps, products of lines of the image with lines of the gradient, summed over lines.
+
+    That gives every pair of their cells; those that lie as far apart as a tap says are added up by a constant matrix.
+    """
+    if any(low or high for low, high in pads):
+        x = pad_image(emit, x, pads)
+    batch, width, (high, narrow) = x.shape[0], dy.shape[1] // groups, dy.shape[2:]
+    planes = emit.transpose(x, (1, 0, 2, 3))
+    split = emit.reshape(dy, (batch, groups, width, high, narrow))
+    lines = emit.reshape(emit.transpose(split, (1, 0, 3, 2, 4)), (groups, batch * high, width * narrow))
+    wide = x.shape[3]
+    pairs = []
+    for tap in range(taps[0]):
+        first = tap * dilation[0]
+        bounds = [emit.shape((first,)), emit.shape((first + (high - 1) * strides[0] + 1,))]
+        spec = TensorSpec((groups, batch, high, wide), x.dtype)
+        seen = emit(
+            "Slice", planes, *bounds, emit.constant([2], np.int64), emit.constant([strides[0]], np.int64), spec=spec
+        )
+        turned = emit.transpose(emit.reshape(seen, (groups, batch * high, wide)), (0, 2, 1))
+        product = emit("MatMul", turned, lines, spec=TensorSpec((groups, wide, width * narrow), x.dtype))
+        pairs.append(emit.reshape(product, (1, groups, wide, width, narrow)))
+    every = emit("Concat", *pairs, axis=0, spec=TensorSpec((taps[0], groups, wide, width, narrow), x.dtype))
+    every = emit.reshape(emit.transpose(every, (0, 1, 3, 2, 4)), (taps[0] * groups * width, wide * narrow))
+    apart = np.zeros((wide, narrow, taps[1]), x.dtype)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    for cell, tap in np.ndindex(narrow, taps[1]):  # pyright: ignore[reportArgumentType, reportCallIssue]
+        apart[cell * strides[1] + tap * dilation[1], cell, tap] = 1
+    matrix = emit.constant(apart.reshape(-1, taps[1]))
+    spec = TensorSpec((taps[0] * groups * width, taps[1]), x.dtype)
+    sums = emit.reshape(emit("MatMul", every, matrix, spec=spec), (taps[0], groups * width, taps[1], 1))
+    return emit.transpose(sums, (0, 2, 3, 1))
 
 
 def _as_batch(

@@ -1,8 +1,10 @@
-"""Depthwise kernels on every kind of window, against sums over taps in double precision."""
+"""Depthwise kernels on every kind of window, against sums over taps in double precision; gradients in onnxruntime."""
 
 import numpy as np
 import pytest
 
+import sardonyx as sx
+from sardonyx.exporters.convert import run_graph
 from sardonyx.trainer.ops import depthwise_kernels
 
 # name, images (batch, *sizes, channels), taps, multiplier, strides, dilation, lows, cells added behind
@@ -65,3 +67,31 @@ def test_depthwise(shape, taps, multiplier, window, block_bytes, monkeypatch):
     found = depthwise_kernels.correlate_depthwise_kernel(x, dy, multiplier, taps, strides, dilation, lows)
     for tap, view in seen.items():
         np.testing.assert_allclose(found[tap], (view * dy).sum(tuple(range(dy.ndim - 1))), rtol=1e-3, atol=1e-4)
+
+
+GRADIENTS = [
+    ("same", (7, 6, 3), (3, 3, 3, 1), {"padding": "same"}),
+    ("one_channel", (5, 5, 1), (3, 3, 1, 2), {"padding": "same"}),
+    ("stride_multiplier", (9, 8, 3), (3, 2, 3, 2), {"strides": 2}),
+    ("stride_same", (11, 10, 2), (2, 3, 2, 3), {"strides": 3, "padding": "same"}),
+    ("dilation", (9, 8, 4), (3, 3, 4, 1), {"dilation_rate": 2, "padding": "same"}),
+    ("wide", (4, 80, 2), (3, 3, 2, 1), {"padding": "same"}),
+    ("one_axis", (9, 3), (3, 3, 2), {"padding": "same"}),
+]
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(("image", "kernel", "options"), [c[1:] for c in GRADIENTS], ids=[c[0] for c in GRADIENTS])
+def test_gradients_in_onnxruntime(image, kernel, options, batch):
+    def gradients(x, k):
+        with sx.GradientTape() as tape:
+            tape.watch([x, k])
+            y = sx.ops.depthwise_conv(x, k, **options)
+            loss = sx.ops.sum(y * y)
+        return tape.gradient(loss, [x, k])
+
+    graph = sx.trace(gradients, sx.TensorSpec(("batch", *image)), sx.TensorSpec(kernel))
+    generator = np.random.default_rng(0)
+    x, k = (generator.standard_normal(s, np.float32) for s in ((batch, *image), kernel))
+    for a, b in zip(gradients(sx.Tensor(x), sx.Tensor(k)), run_graph(graph, x, k), strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-4)
