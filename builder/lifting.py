@@ -13,7 +13,6 @@ from ..exporters.fragments import Entry, Fragment, is_symbolic
 from ..exporters.imported import Importer
 from ..exporters.lifting import Found, Source, brought, find_layers, path_of, put_back, sharing_key
 from ..exporters.node_reading import ReadNode
-from ..exporters.source import Source as FileSource
 from ..trainer.core.errors import DtypeError, ShapeError
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import symbolic_input
@@ -30,28 +29,38 @@ UNFIT = (ShapeError, DtypeError, ValueError, TypeError)
 class Lifted:
     """What a layer knows of the file that it came from.
 
-    source: the file
-    inputs, outputs: names of the tensors between which it stands there
+    inputs: names of the tensors that it is called on
     names: of its nodes, and of what they make
-    fragment: its nodes as a piece of the file, where they can be that
+    fragment: its nodes as a piece of the file
     weights: by the layer's variables, where each comes from, and the file's value
+    again: inputs and nodes of the layer's other calls
     """
 
     def __init__(
-        self, layer: Layer, source: FileSource, group: Found, nodes: Sequence[Any], fragment: Fragment | None,
+        self, layer: Layer, group: Found, nodes: Sequence[Any], fragment: Fragment,
         weights: Mapping[Variable, tuple[Source, np.ndarray]],
     ) -> None:  # fmt: skip
-        self.source = source
-        self.inputs, self.outputs = group.inputs, tuple(name for name in group.outputs if name)
+        self.inputs = tuple(dict.fromkeys(group.inputs))
         self.names = {name for node in nodes for name in (node.name, *node.output) if name}
         self.fragment = fragment
         self.first_name = layer.name
         self.config = _plain_config(layer)
+        self.crowded = group.crowded
         self.weights = dict(weights)
+        self.again: list[tuple[tuple[str, ...], Fragment]] = []
 
     def is_as_read(self, layer: Layer) -> bool:
-        """Whether the layer still does what the nodes do, its weights aside."""
-        return _plain_config(layer) == self.config
+        """Whether the layer still does what the nodes do, or would with its weights of now.
+
+        A weight that something else in the file reads, too, cannot have another value there.
+        """
+        return _plain_config(layer) == self.config and not (self.crowded and self._has_changed(self.crowded))
+
+    def _has_changed(self, names: Sequence[str]) -> bool:
+        return any(
+            source.name in names and not np.array_equal(brought(stored, source.steps), variable.array)
+            for variable, (source, stored) in self.weights.items()
+        )
 
     def values(self) -> dict[str, np.ndarray]:
         """The file's weights with the values of now, by their names in the file."""
@@ -69,9 +78,15 @@ class Lifted:
         return twin
 
 
-def _plain_config(layer: Layer) -> dict[str, Any]:
-    config = layer.get_config()
-    return {key: value for key, value in config.items() if key not in ("name", "trainable")}
+def _plain_config(layer: Layer) -> Any:
+    return _without_names(layer.get_config())
+
+
+def _without_names(value: Any) -> Any:
+    """A configuration without what does not change results: names, and whether weights are trained."""
+    if isinstance(value, dict):
+        return {key: _without_names(x) for key, x in value.items() if key not in ("name", "trainable")}
+    return [_without_names(x) for x in value] if isinstance(value, (list, tuple)) else value
 
 
 class LiftingImporter(Importer):
@@ -121,17 +136,16 @@ class LiftingImporter(Importer):
             name in self.entries for name in group.extra
         )
 
-    def _fragment(self, group: Found) -> Fragment | None:
-        """The nodes as a piece of the file; None where they need other tensors than the layer does, for their sizes."""
+    def _fragment(self, group: Found) -> Fragment:
+        """The nodes as a piece of the file; tensors of which only sizes are needed come after the layer's inputs."""
         nodes = [self.pieces.nodes[i] for i in sorted(group.nodes)]
         made = {name for node in nodes for name in node.output}
         read = [name for node in nodes for name in node.input if name and name not in made]
         entries = [self.entries[name] for name in dict.fromkeys((*group.inputs, *read))]
-        if {name for entry in entries for name in entry.tensors} != set(group.inputs):
-            return None
+        others = [name for entry in entries for name in entry.tensors]
         places = frozenset(group.nodes).union(*[entry.nodes for entry in entries])
         leaves = tuple(dict.fromkeys(name for entry in entries for name in entry.leaves))
-        whole = Entry(None, False, places, tuple(dict.fromkeys(group.inputs)), leaves)
+        whole = Entry(None, False, places, tuple(dict.fromkeys((*group.inputs, *others))), leaves)
         owned, self.pieces.owned = self.pieces.owned, set()  # the layer's weights are its own, and not the file's
         fragment, _ = self.pieces.cut(whole, [name for name in group.outputs if name])
         self.pieces.owned = owned
@@ -142,7 +156,7 @@ class LiftingImporter(Importer):
         kind, shapes = config.pop("kind", group.kind), config.pop("shapes", {})
         sources = {k: _shaped(s, shapes.get(k)) for k, s in group.weights.items()}
         arrays = {k: brought(self.weights[s.name].array, s.steps) for k, s in sources.items()}
-        key = sharing_key(group) if group.weights else str(group.nodes)
+        key = sharing_key(group)
         layer, is_first = self.layers.get(key), key not in self.layers
         if layer is None:
             layer = self._made(kind, config, group.name, _dtype_of(inputs, list(arrays.values())))
@@ -159,6 +173,8 @@ class LiftingImporter(Importer):
             self.names.add(layer.name)
             self.layers[key] = layer if group.apply is None else inner
             layer.lifted = self._origin(layer, group, sources)
+        elif group.apply is None:
+            layer.lifted.again.append((tuple(dict.fromkeys(group.inputs)), self._fragment(group)))
         return dict(zip(names, results, strict=True))
 
     def _made(self, kind: str, config: dict[str, Any], name: str, dtype: str) -> Layer:
@@ -175,7 +191,7 @@ class LiftingImporter(Importer):
             variables[key].path = source.name
             weights[variables[key]] = source, self.weights[source.name].array
         nodes = [self.pieces.nodes[i] for i in sorted(group.nodes)]
-        return Lifted(layer, self.source, group, nodes, self._fragment(group), weights)
+        return Lifted(layer, group, nodes, self._fragment(group), weights)
 
 
 def _shaped(source: Source, shape: tuple[int, ...] | None) -> Source:

@@ -243,6 +243,8 @@ class Model(ModelFiles, ModelTraining, Freezing, Layer):
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by name, by path through nested layers ("encoder/block_2/conv"), or by index.
 
+        In a model out of an ONNX file, names of nodes and of their results in the file find their layer, too.
+
         Raises `ValueError` with the names there are, and the closest ones.
         """
         from_index = self.layers
@@ -255,7 +257,9 @@ class Model(ModelFiles, ModelTraining, Freezing, Layer):
         return find_layer(self, name)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every tensor between operations by the name of its node, for cutting a model anywhere."""
+        """Every tensor between operations, for cutting a model anywhere: by its name in the ONNX file that the model
+        came from, or that of its node.
+        """
         from_nodes: dict[str, Tensor] = {}
         pending = list(self.plan.output_tensors)
         known = {id(x) for x in self.plan.input_tensors}
@@ -271,10 +275,11 @@ class Model(ModelFiles, ModelTraining, Freezing, Layer):
             node = nodes[index]
             base = "/".join(part for part in (node.path, node.primitive.name) if part)
             for i, x in enumerate(node.outputs):
-                name = base if len(node.outputs) == 1 else f"{base}:{i}"
-                count = 1
+                own = x.symbol.name if x.symbol is not None else None
+                base_name = base if len(node.outputs) == 1 else f"{base}:{i}"
+                name, count = own or base_name, 1
                 while name in from_nodes:
-                    name, count = f"{base}_{count}", count + 1
+                    name, count = f"{own or base}_{count}", count + 1
                 from_nodes[name] = x
         return from_nodes
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from ..trainer.core import tree
@@ -46,11 +46,14 @@ def give_names(outputs: Any, names: Sequence[str | None]) -> None:
 
 
 def find_layer(model: Any, name: str) -> Layer:
-    """The layer of a name or path below a model."""
+    """The layer of a name or path below a model, or of a node or its result in the file that the model came from."""
     children: Sequence[Layer] = [*model._input_layers, *model.child_layers()]
     by_name = {layer.name: layer for layer in children}
     if name in by_name:
         return by_name[name]
+    in_file = next((layer for layer in children if name in names_in_file(layer)), None)
+    if in_file is not None:
+        return in_file
     current: Any = model
     for part in name.split("/"):
         inputs = getattr(current, "_input_layers", [])
@@ -64,6 +67,14 @@ def find_layer(model: Any, name: str) -> Layer:
             )
         current = found[part]
     return current
+
+
+def names_in_file(layer: Any) -> Collection[str]:
+    """Names of nodes, and of what they make, for which a layer stands in the ONNX file that it came from."""
+    lifted, fragment = getattr(layer, "lifted", None), getattr(layer, "fragment", None)
+    if lifted is not None:
+        return lifted.names
+    return () if fragment is None else {fragment.main.name, *fragment.main.output} - {""}
 
 
 def weight_names(model: Layer) -> dict[Variable, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from .view import Found, GraphView
+from .view import Found, GraphView, sharing_key
 
 ENDINGS = re.compile(
     r"[./](weight|bias|kernel|gamma|beta|moving_mean|moving_variance|running_mean|running_var|embeddings?|alpha|"
@@ -21,10 +21,16 @@ def scope_of(view: GraphView, i: int) -> str:
 
 def name_layers(view: GraphView, layers: list[Found]) -> None:
     """Give each layer a name that is its own."""
-    crowd = Counter(scope for x in layers for scope in {scope_of(view, i) for i in x.nodes})
+    places = {(scope_of(view, i), sharing_key(x)) for x in layers for i in x.nodes}
+    crowd = Counter(scope for scope, _ in places)
     shared = _common(view, layers)
     taken: dict[str, int] = {}
+    known: dict[str, str] = {}
     for layer in layers:
+        key = sharing_key(layer)
+        if key in known:
+            layer.name = known[key]
+            continue
         name = _clean(_from_weights(layer) or _from_nodes(view, layer, crowd, shared)) or _snake(layer.kind)
         count = taken.get(name.lower(), -1) + 1
         taken[name.lower()] = count
@@ -32,6 +38,7 @@ def name_layers(view: GraphView, layers: list[Found]) -> None:
             count += 1
         layer.name = f"{name}_{count}" if count else name
         taken.setdefault(layer.name.lower(), 0)
+        known[key] = layer.name
 
 
 def _from_weights(layer: Found) -> str:
@@ -49,7 +56,8 @@ def _from_nodes(view: GraphView, layer: Found, crowd: Counter[str], shared: int)
     i = layer.nodes[0] if layer.weights else layer.nodes[-1]
     name = _plain(view.nodes[i].name)
     path, leaf = path_of(name, shared)
-    if path and crowd[scope_of(view, i)] == 1 and OPERATORS.match(leaf) is not None:
+    in_parts = len({scope_of(view, k) for k in layer.nodes}) == 1 and len(layer.nodes) > 1
+    if path and crowd[scope_of(view, i)] == 1 and (in_parts or OPERATORS.match(leaf) is not None):
         return path
     return f"{path}.{leaf}" if path else leaf
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +10,7 @@ from ...trainer.core.variable import Variable
 from . import activation, arrange, convolution, linear, normalization, recurrent
 from .names import name_layers, scope_of
 from .table import DECOMPOSED, SINGLE, Finder
-from .view import OUTSIDE, Found, GraphView
+from .view import OUTSIDE, Found, GraphView, sharing_key
 
 FAMILIES = (activation, arrange, convolution, linear, normalization, recurrent)
 MERGING = {"ReLU": "relu", "Softmax": "softmax"}
@@ -24,12 +24,17 @@ def find_layers(model: Any, weights: Mapping[str, Variable]) -> list[Found]:
     """
     view = GraphView(model, weights)
     claimed: dict[int, Found] = {}
-    for table in (DECOMPOSED, SINGLE):
-        for i in range(len(view.nodes)):
-            if i not in claimed:
-                _claim(view, i, table.get(view.operator(i), ()), claimed)
+    operators = [view.operator(i) for i in range(len(view.nodes))]
+    for find, roots in DECOMPOSED:
+        for i, operator in enumerate(operators):
+            if operator in roots and i not in claimed:
+                _claim(view, i, [find], claimed)
+    for i, operator in enumerate(operators):
+        if operator in SINGLE and i not in claimed:
+            _claim(view, i, SINGLE[operator], claimed)
     found = list({id(x): x for x in claimed.values()}.values())
     found = _without_shared_kernels(view, _with_activations(view, found))
+    _note_crowded_weights(view, found)
     found.sort(key=lambda x: max(x.nodes))
     name_layers(view, found)
     return found
@@ -85,6 +90,14 @@ def _without_shared_kernels(view: GraphView, found: list[Found]) -> list[Found]:
         kept = left
 
 
+def _note_crowded_weights(view: GraphView, found: list[Found]) -> None:
+    calls = Counter(sharing_key(x) for x in found)
+    for layer in found:
+        names = {source.name for source in layer.weights.values()}
+        own = calls[sharing_key(layer)]
+        layer.crowded = tuple(sorted(name for name in names if len(view.users(name)) != own))
+
+
 def _alone(view: GraphView, layer: Found, name: str, keys: Mapping[int, str]) -> bool:
     array = view.array(name)
     if array is not None and array.ndim < 2:
@@ -93,6 +106,3 @@ def _alone(view: GraphView, layer: Found, name: str, keys: Mapping[int, str]) ->
     return all(keys.get(reader) == own for reader in view.users(name))
 
 
-def sharing_key(layer: Found) -> str:
-    """What two calls of one layer have in common."""
-    return json.dumps([layer.kind, layer.config, {k: list(s) for k, s in layer.weights.items()}], default=str)

@@ -8,19 +8,19 @@ from .view import Found, GraphView
 
 Finder = Callable[[GraphView, int], "Found | None"]
 
-DECOMPOSED: dict[str, list[Finder]] = {}
-"""By operator of the last node: layers of several nodes. They come first, the largest before."""
+DECOMPOSED: list[tuple[Finder, frozenset[str]]] = []
+"""Layers of several nodes, with the operators that the last node may be; in the order in which they are looked for."""
 
 SINGLE: dict[str, list[Finder]] = {}
 """By operator: layers that are one node, or one with what belongs to it."""
 
 
-def finder(*operators: str, table: dict[str, list[Finder]] = SINGLE) -> Callable[[Finder], Finder]:
+def finder(*operators: str) -> Callable[[Finder], Finder]:
     """Register a finder for nodes of some operators."""
 
     def register(function: Finder) -> Finder:
         for name in operators:
-            table.setdefault(name, []).append(function)
+            SINGLE.setdefault(name, []).append(function)
         return function
 
     return register
@@ -28,4 +28,9 @@ def finder(*operators: str, table: dict[str, list[Finder]] = SINGLE) -> Callable
 
 def decomposed(*operators: str) -> Callable[[Finder], Finder]:
     """Register a finder of several nodes, by the operator of the last."""
-    return finder(*operators, table=DECOMPOSED)
+
+    def register(function: Finder) -> Finder:
+        DECOMPOSED.append((function, frozenset(operators)))
+        return function
+
+    return register

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -43,6 +44,7 @@ class Found:
     extra: names of values that `settle` needs besides
     as_list: whether the layer takes its inputs as one list
     apply: calls the layer on the inputs, where that is more than a call; gives the outputs
+    crowded: names of weights that something else reads, too
     name: of the layer
     """
 
@@ -56,7 +58,14 @@ class Found:
     extra: tuple[str, ...] = ()
     as_list: bool = False
     apply: Callable[..., tuple[Any, ...]] | None = None
+    crowded: tuple[str, ...] = ()
     name: str = ""
+
+
+def sharing_key(layer: Found) -> str:
+    """What two calls of one layer have in common."""
+    weights = {k: list(s) for k, s in layer.weights.items()}
+    return json.dumps([layer.kind, layer.config, weights or layer.nodes], default=str)
 
 
 class GraphView:
