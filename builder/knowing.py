@@ -23,7 +23,10 @@ def know_again(model: Any, source: Source, output_names: Sequence[str]) -> None:
     for x, name in zip(model.plan.output_tensors, output_names, strict=False):
         if x.symbol is not None and x.symbol.node is not None:
             x.symbol.name = str(name)
-    others = {layer.name: layer for layer in layers if getattr(layer, "fragment", None) is None}
+    others: dict[str, Any] = {}
+    for layer in layers:  # those around others come first
+        if getattr(layer, "fragment", None) is None:
+            others.setdefault(layer.name, layer)
     for twin in imported_model(own).walk_layers():
         layer, lifted = others.get(twin.name), getattr(twin, "lifted", None)
         if layer is None or lifted is None or type(layer) is not type(twin) or not lifted.is_as_read(layer):

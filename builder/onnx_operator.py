@@ -42,7 +42,8 @@ class OnnxOperator(Layer):
         first_name: str | None = None,
     ) -> None:
         piece = fragment if isinstance(fragment, Fragment) else _read(fragment, weights)
-        super().__init__(name=name or clean_name(piece.main.name or piece.outputs[0]), trainable=trainable, autocast=False)
+        own = clean_name(piece.main.name or piece.outputs[0])
+        super().__init__(name=name or own, trainable=trainable, autocast=False)
         self.fragment = piece
         self.first_name = first_name or self.name
         self._weights = list(piece.weights.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,26 +28,35 @@ class Piece:
     """What a layer is of a file.
 
     fragment: its nodes
+    inputs: names of the tensors that the layer is called on, the fragment's first inputs
     first_name: the name that the layer had when the file was read
     variables: weights by their names in the file, where the layer has them as they are there
     values: weights as the file would have them, where the layer holds them in another layout
     """
 
     fragment: Fragment
+    inputs: Sequence[str]
     first_name: str
     variables: Mapping[str, Variable]
     values: Mapping[str, np.ndarray]
 
 
-def piece_of(layer: Any) -> Piece | None:
-    """What a layer is of a file; None for layers that are nothing of one, or no longer do what its nodes do."""
+def piece_of(layer: Any, place: int = 0) -> Piece | None:
+    """What a layer is of a file; None for layers that are nothing of one, or no longer do what its nodes do.
+
+    place: of the call that is meant, among the calls of a layer that stands for several groups of nodes
+    """
     fragment = getattr(layer, "fragment", None)
     if isinstance(fragment, Fragment):
-        return Piece(fragment, layer.first_name, fragment.weights, {})
+        return Piece(fragment, fragment.inputs, layer.first_name, fragment.weights, {})
     lifted = getattr(layer, "lifted", None)
     if lifted is None or not lifted.is_as_read(layer):
         return None
-    return Piece(lifted.fragment, lifted.first_name, {}, lifted.values())
+    uses = [(lifted.inputs, lifted.fragment), *lifted.again]
+    if place >= len(uses):
+        return None
+    inputs, fragment = uses[place]
+    return Piece(fragment, inputs, lifted.first_name, {}, lifted.values())
 
 
 def sources_of(layers: Sequence[Any]) -> list[Source]:
@@ -118,11 +128,14 @@ def _names(plan: Plan, source: Source) -> dict[int, str]:
         if sizes and sizes != [size if isinstance(size, int) else None for size in x.shape]:
             return {}
         names[id(x)] = name
+    places: Counter[int] = Counter()
     for step in plan.steps:
-        piece = piece_of(step.layer) if isinstance(step, LayerCall) else None
+        piece = piece_of(step.layer, places[id(step.layer)]) if isinstance(step, LayerCall) else None
+        if isinstance(step, LayerCall) and not isinstance(getattr(step.layer, "fragment", None), Fragment):
+            places[id(step.layer)] += 1
         if piece is None or not isinstance(step, LayerCall) or step.layer.name != piece.first_name:
             return {}
-        if [_name(x, names) for x in _arguments(step)] != list(piece.fragment.inputs):
+        if [_name(x, names) for x in _arguments(step)] != list(piece.inputs):
             return {}
         names.update((id(x), name) for x, name in zip(step.output_tensors(), piece.fragment.outputs, strict=True))
     return names
@@ -141,19 +154,22 @@ def _name(x: Any, names: Mapping[int, str]) -> str | None:
 def parts_of(graph: Graph) -> list[tuple[Part, list[Node]]]:
     """The calls of layers that are pieces of files, with the nodes of the graph that were made in them."""
     found: dict[int, tuple[Part | None, list[Node]]] = {}
+    places: Counter[int] = Counter()
     for node in graph.nodes:
         for call in node.scope.ancestors() if isinstance(node.scope, LayerCall) else ():
             if id(call) not in found:
-                found[id(call)] = (_part(call), [])
+                is_node = isinstance(getattr(call.layer, "fragment", None), Fragment)
+                found[id(call)] = (_part(call, 0 if is_node else places[id(call.layer)]), [])
+                places[id(call.layer)] += 1
             if found[id(call)][0] is not None:
                 found[id(call)][1].append(node)
                 break
     return [(part, nodes) for part, nodes in found.values() if part is not None]
 
 
-def _part(call: LayerCall) -> Part | None:
+def _part(call: LayerCall, place: int) -> Part | None:
     """The call as a piece of a file; None where it is not called as its nodes were."""
-    piece = piece_of(call.layer)
+    piece = piece_of(call.layer, place)
     if piece is None:
         return None
     arguments, results = _arguments(call), call.output_tensors()

@@ -12,7 +12,7 @@ from ...trainer.core.spec import TensorSpec
 from ...trainer.core.tensor import Tensor
 from .opaque import opaque
 from .table import Call, operator
-from .values import Sizes, axis_in, fixed, integers, number, scalar_like
+from .values import Sizes, axis_in, fixed, integers, is_plain, number, scalar_like
 
 FAR = 2**31 - 1
 """A bound that stands for the end of an axis, as exporters write it."""
@@ -40,7 +40,7 @@ def slices(call: Call, x: Any, starts: Any = None, ends: Any = None, axes: Any =
     index = [slice(None)] * rank
     for axis, start, end, step in zip(along, first, last, strides, strict=True):
         index[axis_in(call, axis, rank)] = _bounded(slice_item(start, end, step), x.shape[axis], step)
-    return Tensor(x.array[tuple(index)]) if x.array is not None and not contains_dim(tuple(index)) else x[tuple(index)]
+    return Tensor(x.array[tuple(index)]) if is_plain(x) and not contains_dim(tuple(index)) else x[tuple(index)]
 
 
 ENDLESS = 10**8

@@ -8,6 +8,7 @@ from typing import Any
 from ...trainer.core.emitter import Emitter, Value
 from ...trainer.core.primitive import Primitive
 from ...trainer.core.spec import TensorSpec
+from ...trainer.core.state import state
 from ...trainer.core.tensor import Tensor
 from .table import Call, Function, operator
 from .values import known
@@ -61,7 +62,7 @@ def opaque(
         )
 
         def read(call: Call, *inputs: Any) -> Any:
-            if all(x is None or known(x) is not None for x in inputs):
+            if not state.tapes and all(x is None or known(x) is not None for x in inputs):
                 return function(call, *inputs)
             return primitive(*inputs, version=call.version, options=frozen(call.attributes))
 

@@ -10,7 +10,7 @@ from ...trainer import ops
 from ...trainer.core.dims import ceil_divide, product
 from ...trainer.core.tensor import Tensor
 from .table import Call, operator
-from .values import Value, axis_in, integers, is_native, is_string, known
+from .values import Value, axis_in, integers, is_native, is_plain, is_string, known
 
 
 @operator("Identity", raw=True)
@@ -28,7 +28,7 @@ def reshape(call: Call, x: Any, shape: Any = None) -> Tensor:
         x.shape[i] if type(size) is int and size == 0 and not call.get("allowzero", 0) else size
         for i, size in enumerate(given)
     ]
-    if is_string(x) or (x.array is not None and -1 not in wanted):
+    if is_string(x) or (is_plain(x) and -1 not in wanted):
         return Tensor(np.reshape(x.array, wanted)) if x.array is not None else ops.reshape(x, wanted)
     return ops.reshape(x, wanted)
 
@@ -88,7 +88,7 @@ def expand(call: Call, x: Tensor, shape: Any) -> Tensor:
     sizes: Any = [b if a == 1 else a for a, b in zip(wanted, own, strict=True)]
     return (
         Tensor(np.broadcast_to(x.array, sizes))
-        if x.array is not None and known(shape) is not None
+        if is_plain(x) and known(shape) is not None
         else (ops.broadcast_to(x, sizes))
     )
 
@@ -118,7 +118,7 @@ def split(call: Call, x: Tensor, sizes: Any = None) -> tuple[Tensor, ...]:
     start: Any = 0
     for length in lengths:
         index = (*[slice(None)] * axis, slice(start, start + length))
-        parts.append(Tensor(x.array[index]) if x.array is not None else x[index])
+        parts.append(Tensor(x.array[index]) if is_plain(x) else x[index])
         start = start + length
     return tuple(parts)
 

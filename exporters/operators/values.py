@@ -9,6 +9,7 @@ import numpy as np
 from ...trainer import ops
 from ...trainer.core.dims import Dim, Size
 from ...trainer.core.dtypes import dtype_name
+from ...trainer.core.state import state
 from ...trainer.core.tensor import Tensor
 from .table import Call, UnsupportedOperatorError
 
@@ -102,6 +103,11 @@ def is_float(x: Any) -> bool:
 def is_native(dtype: np.dtype) -> bool:
     """Whether NumPy itself computes with an element type: no text, none of the narrow types of other packages."""
     return dtype.kind in "biufc" and dtype.num < 256
+
+
+def is_plain(x: Tensor) -> bool:
+    """Whether a tensor is an array that NumPy may cut as it is, because no gradient is to pass."""
+    return x.array is not None and not (state.tapes and x.dtype.kind in "fc" and is_native(x.dtype))
 
 
 def is_string(x: Any) -> bool:
