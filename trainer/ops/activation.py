@@ -208,10 +208,11 @@ def _gelu_training_lower(emit: Emitter, x: Value, *, approximate: bool) -> tuple
     half = emit("Mul", x, like(emit, -0.5, x))
     if approximate:
         squared = emit("Mul", x, x)
-        inner = emit("Add", emit("Mul", squared, like(emit, _CUBIC * _SQRT_2_OVER_PI, x)), like(emit, _SQRT_2_OVER_PI, x))
+        linear = like(emit, _SQRT_2_OVER_PI, x)
+        inner = emit("Add", emit("Mul", squared, like(emit, _CUBIC * _SQRT_2_OVER_PI, x)), linear)
         bent = emit("Tanh", emit("Mul", inner, x))
         steep = emit("Mul", squared, like(emit, -3 * _CUBIC * _SQRT_2_OVER_PI, x))
-        steep = emit("Mul", emit("Sub", steep, like(emit, _SQRT_2_OVER_PI, x)), half)
+        steep = emit("Mul", emit("Sub", steep, linear), half)
         flat = emit("Sub", like(emit, 1, x), emit("Mul", bent, bent))
         density = emit("Mul", emit("Mul", steep, flat), like(emit, 2, x))
     else:
@@ -324,5 +325,3 @@ def glu(x: Any, axis: int = -1) -> Tensor:
         raise ShapeError(f"glu: expected an even size on axis {axis}, got {size} in {format_shape(tensor.shape)}")
     value, gate = split(tensor, 2, axis=where)
     return multiply(value, sigmoid(gate))
-
-

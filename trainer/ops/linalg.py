@@ -81,7 +81,7 @@ def _repeating(g: Tensor) -> tuple[Tensor, tuple[int, ...]] | None:
         if node is None or node.primitive is not broadcast_to_primitive:
             return None
         small = node.inputs[0]
-        if len(small.shape) != len(g.shape) or equal(small.shape[-1], g.shape[-1]) is not True:
+        if small is None or len(small.shape) != len(g.shape) or equal(small.shape[-1], g.shape[-1]) is not True:
             return None
         pairs = enumerate(zip(small.shape, g.shape, strict=True))
         return small, tuple([i for i, (one, size) in pairs if equal(one, size) is not True])

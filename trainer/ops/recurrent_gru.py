@@ -14,7 +14,8 @@ from ..core.emitter import Emitter, Value
 from ..core.primitive import Primitive
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
-from .recurrent_lstm import last_state, vjp_of_gradient
+from .memory import empty
+from .recurrent_lstm import TAGS, gradients_of_inputs, last_state, vjp_of_gradient
 from .recurrent_rules import (
     batch_major,
     check_inputs,
@@ -22,9 +23,9 @@ from .recurrent_rules import (
     emit_recurrent,
     emit_weight,
     in_single_precision,
-    kernel_arrays,
     mask_steps,
     previous_states,
+    steps_at_once,
     time_major,
     weight_gradients,
 )
@@ -104,56 +105,115 @@ def _run_training(
 
 @in_single_precision
 def _run_gradient(
-    d_sequence: np.ndarray, d_h: np.ndarray, x: np.ndarray, h: Any, kernel: np.ndarray, recurrent: np.ndarray,
-    bias: Any, mask: Any, sequence: np.ndarray, gates: np.ndarray, *, reset_after: bool,
-    by_x: bool = True,
+    d_sequence: Any, d_h: Any, x: np.ndarray, h: Any, kernel: np.ndarray, recurrent: np.ndarray, bias: Any, mask: Any,
+    sequence: np.ndarray, gates: np.ndarray, *, reset_after: bool, by_x: bool = True,
 ) -> tuple[Any, ...]:  # fmt: skip
-    batch, steps, _ = x.shape
-    units, dtype = recurrent.shape[0], x.dtype
-    z, r, new, inner = (gates[:, k * units : (k + 1) * units] for k in range(4))
-    before = previous_states(sequence, h)
-    earlier = np.ascontiguousarray(time_major(before))
-    by_z, by_new = (earlier - new) * z * (1 - z), (1 - z) * (1 - new * new)
-    by_r = (inner if reset_after else earlier) * r * (1 - r)
-    masked = mask_steps(mask, dtype)
-    if masked is not None:
-        by_z *= masked[0]
-        by_new *= masked[0]
-        z = z * masked[0] + masked[1]
-    incoming, dh = np.ascontiguousarray(time_major(d_sequence)), np.ascontiguousarray(d_h.T)
+    """Some steps at a time, which stay in the cache: all their derivatives, then what depends on the step after."""
+    steps, width, batch = gates.shape
+    units = width // 4
+    earlier = np.ascontiguousarray(time_major(previous_states(sequence, h)))
+    incoming = None if d_sequence is None else np.ascontiguousarray(time_major(d_sequence))
+    dh = np.zeros((units, batch), x.dtype) if d_h is None else np.array(d_h.T, order="C")
+    weights = recurrent if reset_after else np.ascontiguousarray(recurrent[:, : 2 * units])
     # rows: of z, of r, of the candidate as the state sees it, of the candidate as the input sees it
-    slopes = np.empty((steps, 4 * units, batch), dtype)
-    open_weights, candidate = np.ascontiguousarray(recurrent[:, : 2 * units]), recurrent[:, 2 * units :]
-    for t in range(steps - 1, -1, -1):
-        dh = dh + incoming[t]
-        s = slopes[t]
-        d_new, d_inner = s[3 * units :], s[2 * units : 3 * units]
-        np.multiply(dh, by_z[t], out=s[:units])
-        np.multiply(dh, by_new[t], out=d_new)
-        dh *= z[t]
+    flat = empty((width, steps, batch), x.dtype)
+    masked, count = mask_steps(mask, x.dtype), steps_at_once(width * batch)
+    slopes = np.empty((min(count, steps), width, batch), x.dtype)
+    for first in range((steps - 1) // count * count, -1, -count):
+        part = slice(first, min(first + count, steps))
+        size = part.stop - first
+        kept = None if masked is None else (masked[0][part], masked[1][part])
+        update = _derivatives(gates[part], earlier[part], kept, slopes[:size], reset_after)
+        arriving = None if incoming is None else incoming[part]
+        reset = gates[part, units : 2 * units]
         if reset_after:
-            np.multiply(d_new, by_r[t], out=s[units : 2 * units])
-            np.multiply(d_new, r[t], out=d_inner)
-            dh += recurrent @ s[: 3 * units]
+            dh = _step_back(slopes[:size], update, reset, weights, arriving, dh)
         else:
-            d_inner[...] = d_new
-            d_reset = candidate @ d_new
-            np.multiply(d_reset, by_r[t], out=s[units : 2 * units])
-            d_reset *= r[t]
-            dh += d_reset
-            dh += open_weights @ s[: 2 * units]
-    by_state = np.ascontiguousarray(slopes[:, : 3 * units].transpose(2, 0, 1))
-    by_input = by_state.copy()
-    by_input[:, :, 2 * units :] = slopes[:, 3 * units :].transpose(2, 0, 1)
-    d_x, d_kernel, d_recurrent, d_bias = weight_gradients(x, before, by_input, kernel, by_x)
-    flat = by_state.reshape(-1, 3 * units)
-    if reset_after:
-        d_recurrent = before.reshape(-1, units).T @ flat
-        d_bias = np.stack([d_bias, flat.sum(0)])
-    else:
-        reset = (earlier * r).transpose(2, 0, 1).reshape(-1, units)
-        d_recurrent[:, 2 * units :] = reset.T @ flat[:, 2 * units :]
-    return d_x, np.ascontiguousarray(dh.T), d_kernel, d_recurrent, d_bias
+            dh = _step_back_before(slopes[:size], update, reset, weights, recurrent[:, 2 * units :], arriving, dh)
+        flat[:, part] = slopes[:size].transpose(1, 0, 2)
+    rows = flat.reshape(width, -1)
+    wide = np.concatenate([kernel[:, : 2 * units], np.zeros_like(recurrent, shape=(len(kernel), units)),
+                           kernel[:, 2 * units :]], axis=1) if by_x else None  # fmt: skip
+    *d_x, d_kernel, d_recurrent, d_bias = weight_gradients(x, sequence, h, rows, wide)
+    by_input = np.concatenate([d_kernel[:, : 2 * units], d_kernel[:, 3 * units :]], axis=1)
+    bias_by_input = np.concatenate([d_bias[: 2 * units], d_bias[3 * units :]])
+    by_state = d_recurrent[:, : 3 * units].copy()
+    if not reset_after:
+        reset = (earlier * gates[:, units : 2 * units]).transpose(1, 0, 2).reshape(units, -1)
+        by_state[:, 2 * units :] = reset @ rows[2 * units : 3 * units].T
+    biases = np.stack([bias_by_input, d_bias[: 3 * units]]) if reset_after else bias_by_input
+    return *d_x, np.ascontiguousarray(dh.T), by_input, by_state, biases
+
+
+def _derivatives(
+    gates: np.ndarray, earlier: np.ndarray, kept: Any, slopes: np.ndarray, reset_after: bool
+) -> np.ndarray:  # fmt: skip
+    """Of steps: slopes of z by the state, of r by the candidate's inner part, of the candidate by the state (last);
+    returns the share of the state before that stays."""
+    units = earlier.shape[1]
+    z, r, new, inner = (gates[:, k * units : (k + 1) * units] for k in range(4))
+    by_z, by_r, rest, by_new = (slopes[:, k * units : (k + 1) * units] for k in range(4))
+    np.subtract(1, z, out=rest)
+    np.subtract(earlier, new, out=by_z)
+    by_z *= z
+    by_z *= rest
+    np.multiply(new, new, out=by_new)
+    np.subtract(1, by_new, out=by_new)
+    by_new *= rest
+    np.subtract(1, r, out=by_r)
+    by_r *= r
+    by_r *= inner if reset_after else earlier
+    if kept is None:
+        return z
+    by_z *= kept[0]
+    by_new *= kept[0]
+    return z * kept[0] + kept[1]
+
+
+def _step_back(
+    slopes: np.ndarray, update: np.ndarray, reset: np.ndarray, weights: np.ndarray, incoming: np.ndarray | None,
+    dh: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Steps from the last to the first, the reset gate after the product; the gradient of the state before them."""
+    units, back = len(dh), np.empty_like(dh)
+    for t in range(len(slopes) - 1, -1, -1):
+        if incoming is not None:
+            dh += incoming[t]
+        s = slopes[t]
+        d_new = s[3 * units :]
+        s[:units] *= dh
+        d_new *= dh
+        s[units : 2 * units] *= d_new
+        np.multiply(d_new, reset[t], out=s[2 * units : 3 * units])
+        np.matmul(weights, s[: 3 * units], out=back)
+        dh *= update[t]
+        dh += back
+    return dh
+
+
+def _step_back_before(
+    slopes: np.ndarray, update: np.ndarray, reset: np.ndarray, weights: np.ndarray, candidate: np.ndarray,
+    incoming: np.ndarray | None, dh: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """The same with the reset gate before the product."""
+    units = len(dh)
+    back, d_reset = np.empty_like(dh), np.empty_like(dh)
+    for t in range(len(slopes) - 1, -1, -1):
+        if incoming is not None:
+            dh += incoming[t]
+        s = slopes[t]
+        d_new = s[3 * units :]
+        s[:units] *= dh
+        d_new *= dh
+        s[2 * units : 3 * units] = d_new
+        np.matmul(candidate, d_new, out=d_reset)
+        s[units : 2 * units] *= d_reset
+        d_reset *= reset[t]
+        np.matmul(weights, s[: 2 * units], out=back)
+        dh *= update[t]
+        dh += d_reset
+        dh += back
+    return dh
 
 
 def _bias_shape(reset_after: bool) -> tuple[int, ...]:
@@ -173,10 +233,10 @@ def _infer_training(x: TensorSpec, *rest: Any, reset_after: bool) -> tuple[Tenso
 
 
 def _infer_gradient(d_sequence: Any, d_h: Any, x: Any, h: Any, kernel: Any, recurrent: Any, *rest: Any,
-                    reset_after: bool) -> tuple[TensorSpec, ...]:  # fmt: skip
+                    reset_after: bool, by_x: bool) -> tuple[TensorSpec, ...]:  # fmt: skip
     bias = (2, kernel.shape[1]) if reset_after else (kernel.shape[1],)
-    shapes = (x.shape, d_h.shape, kernel.shape, recurrent.shape, bias)
-    return tuple(TensorSpec(shape, x.dtype) for shape in shapes)
+    shapes = (x.shape, (x.shape[0], recurrent.shape[0]), kernel.shape, recurrent.shape, bias)
+    return tuple(TensorSpec(shape, x.dtype) for shape in shapes[not by_x :])
 
 
 def _lower(
@@ -199,8 +259,8 @@ def _lower_training(emit: Emitter, *values: Value | None, reset_after: bool) -> 
     return lower_as_operations(emit, lambda *a: gru_steps(*a, reset_after=reset_after), *values)
 
 
-def _lower_gradient(emit: Emitter, *values: Value | None, reset_after: bool) -> tuple[Value, ...]:
-    return lower_as_operations(emit, lambda *a: gru_backwards(*a, reset_after=reset_after), *values)
+def _lower_gradient(emit: Emitter, *values: Value | None, reset_after: bool, by_x: bool) -> tuple[Value, ...]:
+    return lower_as_operations(emit, lambda *a: gru_backwards(*a, reset_after=reset_after)[not by_x :], *values)
 
 
 def _vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any, *, reset_after: bool) -> list[Tensor | None]:
@@ -209,21 +269,20 @@ def _vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any, *, reset_after:
 
 
 def _vjp_training(gradients: Any, outputs: Any, inputs: Any, needed: Any, *, reset_after: bool) -> list[Tensor | None]:
-    if not needed[0] and (arrays := kernel_arrays((*gradients[:2], *inputs, outputs[0], outputs[2]))) is not None:
-        results = _run_gradient(*arrays, reset_after=reset_after, by_x=False)
-        found = [None if array is None else Tensor(array) for array in results]
-        return [None if x is None else g for x, g in zip(inputs, [*found, None], strict=True)]
-    found = gru_gradient_primitive(*gradients[:2], *inputs, outputs[0], outputs[2], reset_after=reset_after)
-    return [None if x is None else g for x, g in zip(inputs, [*found, None], strict=True)]
+    kept = outputs[0], outputs[2]
+    found = gru_gradient_primitive(*gradients[:2], *inputs, *kept, reset_after=reset_after, by_x=needed[0])
+    return gradients_of_inputs(inputs, found, needed[0])
 
 
-def _vjp_gradient(gradients: Any, outputs: Any, inputs: Any, needed: Any, *, reset_after: bool) -> list[Tensor | None]:
-    return vjp_of_gradient(_sequence(reset_after), 2, gradients, inputs)
+def _vjp_gradient(
+    gradients: Any, outputs: Any, inputs: Any, needed: Any, *, reset_after: bool, by_x: bool
+) -> list[Tensor | None]:
+    return vjp_of_gradient(_sequence(reset_after), 2, gradients, inputs, by_x)
 
 
-gru_primitive = Primitive("gru", _run, _infer, _lower, joint_vjp=_vjp, residuals="inputs")
+gru_primitive = Primitive("gru", _run, _infer, _lower, joint_vjp=_vjp, residuals="inputs", tags=TAGS)
 gru_training_primitive = Primitive(
-    "gru_training", _run_training, _infer_training, _lower_training, joint_vjp=_vjp_training
+    "gru_training", _run_training, _infer_training, _lower_training, joint_vjp=_vjp_training, tags=TAGS
 )
 gru_gradient_primitive = Primitive(
     "gru_gradient", _run_gradient, _infer_gradient, _lower_gradient, joint_vjp=_vjp_gradient, residuals="inputs"

@@ -16,6 +16,7 @@ from ..core.operators import FUNCTIONS
 from ..core.primitive import Primitive
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
+from .memory import empty
 from .recurrent_rules import (
     batch_major,
     check_inputs,
@@ -23,9 +24,8 @@ from .recurrent_rules import (
     emit_recurrent,
     emit_weight,
     in_single_precision,
-    kernel_arrays,
     mask_steps,
-    previous_states,
+    steps_at_once,
     time_major,
     weight_gradients,
 )
@@ -51,19 +51,21 @@ def stacked_weights(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray 
 def _forward(
     x: np.ndarray, h: np.ndarray | None, c: np.ndarray | None, kernel: np.ndarray, recurrent: np.ndarray,
     bias: np.ndarray | None, mask: np.ndarray | None, keep: bool,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """Sequence (batch, time, units), gates (time, 4 * units, batch) and cells (time + 1, units, batch)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """Sequence (batch, time, units), gates (time, 4 * units, batch), the cells before the first step and after each
+    (time + 1, units, batch), and those after each squashed (time, units, batch)."""
     batch, steps, features = x.shape
     units, dtype = recurrent.shape[0], x.dtype
     weights = stacked_weights(kernel, recurrent, bias)
-    stack = np.empty((steps + 1, features + 1 + units, batch), dtype)
+    stack = empty((steps + 1, features + 1 + units, batch), dtype)
     stack[:steps, :features] = time_major(x)
     stack[:, features] = 1
     states = stack[:, features + 1 :]
     states[0] = 0 if h is None else h.T
-    # for inference two places suffice for the cells and one for the gates
-    gates = np.empty((steps if keep else 1, 4 * units, batch), dtype)
-    cells = np.empty((steps + 1 if keep else 2, units, batch), dtype)
+    # for inference two places suffice for the cells and one for the rest
+    gates = empty((steps if keep else 1, 4 * units, batch), dtype)
+    cells = empty((steps + 1 if keep else 2, units, batch), dtype)
+    squashed = empty((steps if keep else 1, units, batch), dtype)
     cells[0] = 0 if c is None else c.T
     masked, scratch = mask_steps(mask, dtype), np.empty((units, batch), dtype)
     for t in range(steps):
@@ -76,15 +78,15 @@ def _forward(
         np.multiply(z[2 * units : 3 * units], before, out=after)
         np.multiply(z[units : 2 * units], z[3 * units :], out=scratch)
         after += scratch
-        np.tanh(after, out=scratch)
-        np.multiply(z[:units], scratch, out=states[t + 1])
+        bent = np.tanh(after, out=squashed[t if keep else 0])
+        np.multiply(z[:units], bent, out=states[t + 1])
         if masked is not None:
             kept, held = masked[0][t], masked[1][t]
             after *= kept
             after += before * held
             states[t + 1] *= kept
             states[t + 1] += states[t] * held
-    return batch_major(states[1:]), gates, cells if keep else cells[steps % 2 : steps % 2 + 1]
+    return batch_major(states[1:]), gates, cells if keep else cells[steps % 2 : steps % 2 + 1], squashed
 
 
 def last_state(sequence: np.ndarray, start: np.ndarray | None) -> np.ndarray:
@@ -96,64 +98,104 @@ def last_state(sequence: np.ndarray, start: np.ndarray | None) -> np.ndarray:
 
 @in_single_precision
 def _run(x: Any, h: Any, c: Any, kernel: Any, recurrent: Any, bias: Any, mask: Any) -> tuple[np.ndarray, ...]:
-    sequence, _, cells = _forward(x, h, c, kernel, recurrent, bias, mask, keep=False)
+    sequence, _, cells, _ = _forward(x, h, c, kernel, recurrent, bias, mask, keep=False)
     return sequence, last_state(sequence, h), cells[-1].T.copy()
 
 
 @in_single_precision
 def _run_training(x: Any, h: Any, c: Any, kernel: Any, recurrent: Any, bias: Any, mask: Any) -> tuple[np.ndarray, ...]:
-    sequence, gates, cells = _forward(x, h, c, kernel, recurrent, bias, mask, keep=True)
-    return sequence, last_state(sequence, h), cells[-1].T.copy(), gates, cells
+    sequence, gates, cells, squashed = _forward(x, h, c, kernel, recurrent, bias, mask, keep=True)
+    return sequence, last_state(sequence, h), cells[-1].T.copy(), gates, cells, squashed
 
 
 @in_single_precision
 def _run_gradient(
-    d_sequence: np.ndarray, d_h: np.ndarray, d_c: np.ndarray, x: np.ndarray, h: Any, c: Any, kernel: np.ndarray,
-    recurrent: np.ndarray, bias: Any, mask: Any, sequence: np.ndarray, gates: np.ndarray, cells: np.ndarray,
+    d_sequence: Any, d_h: Any, d_c: Any, x: np.ndarray, h: Any, c: Any, kernel: np.ndarray, recurrent: np.ndarray,
+    bias: Any, mask: Any, sequence: np.ndarray, gates: np.ndarray, cells: np.ndarray, squashed: np.ndarray, *,
     by_x: bool = True,
 ) -> tuple[Any, ...]:  # fmt: skip
-    """All derivatives of gates and cells at once, then what depends on the step after, then the weights at once."""
-    batch, steps, _ = x.shape
-    units, dtype = recurrent.shape[0], x.dtype
-    o, i, f, g = (gates[:, k * units : (k + 1) * units] for k in range(4))
-    slopes = np.empty_like(gates)  # of o by h; of i, f, g by c
-    squashed = np.tanh(cells[1:])
-    through = 1 - squashed * squashed  # of h by c
-    through *= o
-    np.multiply(gates[:, : 3 * units], 1 - gates[:, : 3 * units], out=slopes[:, : 3 * units])
-    slopes[:, :units] *= squashed
-    slopes[:, units : 2 * units] *= g
-    slopes[:, 2 * units : 3 * units] *= cells[:-1]
-    np.multiply(g, g, out=slopes[:, 3 * units :])
-    np.subtract(1, slopes[:, 3 * units :], out=slopes[:, 3 * units :])
-    slopes[:, 3 * units :] *= i
-    masked = mask_steps(mask, dtype)
-    if masked is not None:
-        slopes *= masked[0]
-        through *= masked[0]
-        f = f * masked[0] + masked[1]
-    turned = np.concatenate([recurrent[:, 3 * units :], recurrent[:, : 3 * units]], axis=1)
-    incoming = np.ascontiguousarray(time_major(d_sequence))
-    dh, dc = np.ascontiguousarray(d_h.T), np.array(d_c.T, order="C")
-    scratch = np.empty_like(dc)
-    for t in range(steps - 1, -1, -1):
-        dh = dh + incoming[t]
+    """Some steps at a time, which stay in the cache: all their derivatives, then what depends on the step after."""
+    steps, width, batch = gates.shape
+    units = width // 4
+    turned = _output_first(recurrent)
+    incoming = None if d_sequence is None else np.ascontiguousarray(time_major(d_sequence))
+    dh, dc = (np.zeros((units, batch), x.dtype) if d is None else np.array(d.T, order="C") for d in (d_h, d_c))
+    flat = empty((width, steps, batch), x.dtype)
+    masked, count = mask_steps(mask, x.dtype), steps_at_once(width * batch)
+    slopes, through = (np.empty((min(count, steps), n, batch), x.dtype) for n in (width, units))
+    for first in range((steps - 1) // count * count, -1, -count):
+        part = slice(first, min(first + count, steps))
+        size = part.stop - first
+        _derivatives(gates[part], cells[part], squashed[part], slopes[:size], through[:size])
+        forget = gates[part, 2 * units : 3 * units]
+        if masked is not None:
+            slopes[:size] *= masked[0][part]
+            through[:size] *= masked[0][part]
+            forget = forget * masked[0][part] + masked[1][part]
+        held = None if masked is None else masked[1][part]
+        arriving = None if incoming is None else incoming[part]
+        dh, dc = _step_back(slopes[:size], through, forget, turned, arriving, held, dh, dc)
+        flat[:, part] = slopes[:size].transpose(1, 0, 2)
+    found = weight_gradients(x, sequence, h, flat.reshape(width, -1), _output_first(kernel) if by_x else None)
+    return *found[:-3], np.ascontiguousarray(dh.T), np.ascontiguousarray(dc.T), *[_output_last(d) for d in found[-3:]]
+
+
+def _output_first(weights: np.ndarray) -> np.ndarray:
+    """Columns i, f, g, o as the kernels have gates: o, i, f, g."""
+    units = weights.shape[-1] // 4
+    return np.concatenate([weights[..., 3 * units :], weights[..., : 3 * units]], axis=-1)
+
+
+def _output_last(gradient: np.ndarray) -> np.ndarray:
+    """Columns o, i, f, g in Keras's order."""
+    units = gradient.shape[-1] // 4
+    return np.concatenate([gradient[..., units:], gradient[..., :units]], axis=-1)
+
+
+def _derivatives(
+    gates: np.ndarray, before: np.ndarray, squashed: np.ndarray, slopes: np.ndarray, through: np.ndarray
+) -> None:
+    """Of steps: slopes of o by h and of i, f, g by c; through, of h by c."""
+    units = through.shape[1]
+    o, i, f, g = (slice(k * units, (k + 1) * units) for k in range(4))
+    np.multiply(squashed, squashed, out=through)
+    np.subtract(1, through, out=through)
+    through *= gates[:, o]
+    sigmoids = slopes[:, : 3 * units]
+    np.subtract(1, gates[:, : 3 * units], out=sigmoids)
+    sigmoids *= gates[:, : 3 * units]
+    slopes[:, o] *= squashed
+    slopes[:, i] *= gates[:, g]
+    slopes[:, f] *= before
+    last = slopes[:, g]
+    np.multiply(gates[:, g], gates[:, g], out=last)
+    np.subtract(1, last, out=last)
+    last *= gates[:, i]
+
+
+def _step_back(
+    slopes: np.ndarray, through: np.ndarray, forget: np.ndarray, turned: np.ndarray, incoming: np.ndarray | None,
+    held: np.ndarray | None, dh: np.ndarray, dc: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Steps from the last to the first: slopes become gradients of the gates; those of h and c before the first."""
+    units, batch = dh.shape
+    back, scratch = np.empty_like(dh), np.empty_like(dh)
+    for t in range(len(slopes) - 1, -1, -1):
+        if incoming is not None:
+            dh += incoming[t]
         np.multiply(dh, through[t], out=scratch)
         dc += scratch
         slope = slopes[t]
-        slope[:units] *= dh
-        inner = slope[units:].reshape(3, units, batch)
+        outer, inner = slope[:units], slope[units:].reshape(3, units, batch)
+        outer *= dh
         inner *= dc
-        dc *= f[t]
-        held = dh * masked[1][t] if masked is not None else None
-        dh = turned @ slope
+        dc *= forget[t]
+        np.matmul(turned, slope, out=back)
         if held is not None:
-            dh += held
-    flat = np.empty((batch, steps, 4 * units), dtype)
-    flat[:, :, : 3 * units] = slopes[:, units:].transpose(2, 0, 1)
-    flat[:, :, 3 * units :] = slopes[:, :units].transpose(2, 0, 1)
-    found = weight_gradients(x, previous_states(sequence, h), flat, kernel, by_x)
-    return found[0], np.ascontiguousarray(dh.T), np.ascontiguousarray(dc.T), *found[1:]
+            dh *= held[t]
+            back += dh
+        dh, back = back, dh
+    return dh, dc
 
 
 def _infer(x: Any, h: Any, c: Any, kernel: Any, recurrent: Any, bias: Any, mask: Any) -> tuple[TensorSpec, ...]:
@@ -165,14 +207,15 @@ def _infer(x: Any, h: Any, c: Any, kernel: Any, recurrent: Any, bias: Any, mask:
 def _infer_training(x: TensorSpec, *rest: Any) -> tuple[TensorSpec, ...]:
     outputs = _infer(x, *rest)
     (batch, steps, _), units = x.shape, outputs[1].shape[1]
-    gates, cells = (steps, 4 * units, batch), (steps + 1, units, batch)
-    return (*outputs, TensorSpec(gates, x.dtype), TensorSpec(cells, x.dtype))
+    kept = (steps, 4 * units, batch), (steps + 1, units, batch), (steps, units, batch)
+    return (*outputs, *[TensorSpec(shape, x.dtype) for shape in kept])
 
 
 def _infer_gradient(d_sequence: Any, d_h: Any, d_c: Any, x: Any, h: Any, c: Any, kernel: Any, recurrent: Any,
-                    *rest: Any) -> tuple[TensorSpec, ...]:  # fmt: skip
-    shapes = (x.shape, d_h.shape, d_h.shape, kernel.shape, recurrent.shape, (kernel.shape[1],))
-    return tuple(TensorSpec(shape, x.dtype) for shape in shapes)
+                    *rest: Any, by_x: bool) -> tuple[TensorSpec, ...]:  # fmt: skip
+    state = (x.shape[0], recurrent.shape[0])
+    shapes = (x.shape, state, state, kernel.shape, recurrent.shape, (kernel.shape[1],))
+    return tuple(TensorSpec(shape, x.dtype) for shape in shapes[not by_x :])
 
 
 def _lower(
@@ -192,8 +235,8 @@ def _lower_training(emit: Emitter, *values: Value | None) -> tuple[Value, ...]:
     return lower_as_operations(emit, lstm_steps, *values)
 
 
-def _lower_gradient(emit: Emitter, *values: Value | None) -> tuple[Value, ...]:
-    return lower_as_operations(emit, lstm_backwards, *values)
+def _lower_gradient(emit: Emitter, *values: Value | None, by_x: bool) -> tuple[Value, ...]:
+    return lower_as_operations(emit, lambda *a: lstm_backwards(*a)[not by_x :], *values)
 
 
 def _vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any) -> list[Tensor | None]:
@@ -201,24 +244,29 @@ def _vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any) -> list[Tensor 
 
 
 def _vjp_training(gradients: Any, outputs: Any, inputs: Any, needed: Any) -> list[Tensor | None]:
-    sequence, _, _, gates, cells = outputs
-    if not needed[0] and (arrays := kernel_arrays((*gradients[:3], *inputs, sequence, gates, cells))) is not None:
-        found = [None if array is None else Tensor(array) for array in _run_gradient(*arrays, by_x=False)]
-        return [None if x is None else g for x, g in zip(inputs, [*found, None], strict=True)]
-    found = lstm_gradient_primitive(*gradients[:3], *inputs, sequence, gates, cells)
-    return [None if x is None else g for x, g in zip(inputs, [*found, None], strict=True)]
+    found = lstm_gradient_primitive(*gradients[:3], *inputs, outputs[0], *outputs[3:], by_x=needed[0])
+    return gradients_of_inputs(inputs, found, needed[0])
 
 
-def _vjp_gradient(gradients: Sequence[Tensor], outputs: Any, inputs: Any, needed: Any) -> list[Tensor | None]:
+def gradients_of_inputs(inputs: Any, found: Any, by_x: bool) -> list[Tensor | None]:
+    """What a gradient primitive has found, in the places of the layer's inputs; the last, the mask, has none."""
+    each = [*found, None] if by_x else [None, *found, None]
+    return [None if x is None else g for x, g in zip(inputs, each, strict=True)]
+
+
+def _vjp_gradient(
+    gradients: Sequence[Tensor], outputs: Any, inputs: Any, needed: Any, *, by_x: bool
+) -> list[Tensor | None]:
     """Second order: the gradient as operations of gradients and inputs; what was kept forwards follows from them."""
-    return vjp_of_gradient(lstm_sequence, 3, gradients, inputs)
+    return vjp_of_gradient(lstm_sequence, 3, gradients, inputs, by_x)
 
 
 def vjp_of_gradient(
-    sequence: Any, results: int, gradients: Sequence[Tensor], inputs: Sequence[Tensor | None]
+    sequence: Any, results: int, gradients: Sequence[Tensor], inputs: Sequence[Tensor | None], by_x: bool
 ) -> list[Tensor | None]:
     """Gradients of the inputs of a gradient primitive: gradients of results, the layer's inputs, what was kept."""
-    own = list(inputs[: results + len(gradients) + 1])
+    cotangents = [*gradients] if by_x else [None, *gradients]
+    own = list(inputs[: results + len(cotangents) + 1])
     present = [k for k, x in enumerate(own) if x is not None and x.dtype.kind == "f"]
     sources = [k - results for k in present if k >= results]
 
@@ -231,20 +279,22 @@ def vjp_of_gradient(
             return sequence(*[replaced.get(k, x) for k, x in enumerate(arguments)])
 
         chosen = [arguments[k] for k in sources]
-        cotangents = [given[k] for k in range(results)]
-        return FUNCTIONS["function_vjp"](forwards, chosen, cotangents, range(len(chosen)))
+        return FUNCTIONS["function_vjp"](forwards, chosen, [given.get(k) for k in range(results)], range(len(chosen)))
 
     tensors = [own[k] for k in present]
-    found = FUNCTIONS["function_vjp"](gradient, tensors, [gradients[k] for k in sources], range(len(tensors)))
+    found = FUNCTIONS["function_vjp"](gradient, tensors, [cotangents[k] for k in sources], range(len(tensors)))
     answer: list[Tensor | None] = [None] * len(inputs)
     for k, g in zip(present, found, strict=True):
         answer[k] = g
     return answer
 
 
-lstm_primitive = Primitive("lstm", _run, _infer, _lower, joint_vjp=_vjp, residuals="inputs")
+TAGS = {"takes_missing_gradients": True}
+"""Of the sequence and the last states, most models use one."""
+
+lstm_primitive = Primitive("lstm", _run, _infer, _lower, joint_vjp=_vjp, residuals="inputs", tags=TAGS)
 lstm_training_primitive = Primitive(
-    "lstm_training", _run_training, _infer_training, _lower_training, joint_vjp=_vjp_training
+    "lstm_training", _run_training, _infer_training, _lower_training, joint_vjp=_vjp_training, tags=TAGS
 )
 lstm_gradient_primitive = Primitive(
     "lstm_gradient", _run_gradient, _infer_gradient, _lower_gradient, joint_vjp=_vjp_gradient, residuals="inputs"

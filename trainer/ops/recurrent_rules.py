@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,9 @@ import numpy as np
 from ..core.dims import equal
 from ..core.emitter import Emitter, Value
 from ..core.errors import DtypeError, ShapeError, format_shape
-from ..core.primitive import plain_arrays
 from ..core.spec import TensorSpec, same_shape
-from ..core.tensor import Tensor
+from .blocks import BLOCK
+from .memory import empty
 
 __all__: list[str] = []
 
@@ -73,15 +73,6 @@ def in_single_precision(kernel: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def kernel_arrays(tensors: Sequence[Tensor | None]) -> list[np.ndarray | None] | None:
-    """Arrays for a kernel that runs outside of its primitive: while nobody records, and all are there."""
-    present = plain_arrays([x for x in tensors if x is not None])
-    if present is None:
-        return None
-    rest = iter(present)
-    return [None if x is None else next(rest) for x in tensors]
-
-
 def time_major(x: np.ndarray) -> np.ndarray:
     """(batch, time, features) as (time, features, batch), a view."""
     return x.transpose(1, 2, 0)
@@ -108,18 +99,31 @@ def previous_states(sequence: np.ndarray, start: np.ndarray | None) -> np.ndarra
     return before
 
 
-def weight_gradients(
-    x: np.ndarray, before: np.ndarray, slopes: np.ndarray, kernel: np.ndarray, by_x: bool = True
-) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray]:
-    """Gradients of inputs (None where they are data), kernel, recurrent kernel and bias from the gates' slopes.
+def steps_at_once(size: int) -> int:
+    """Steps whose arrays of `size` elements stay in the cache from pass to pass."""
+    return max(1, 2 * BLOCK // max(1, size))
 
-    slopes: (batch, time, gates)
+
+def weight_gradients(
+    x: np.ndarray, sequence: np.ndarray, start: np.ndarray | None, slopes: np.ndarray, kernel: np.ndarray | None
+) -> tuple[Any, ...]:
+    """Gradients of inputs (left out where kernel is None), kernel, recurrent kernel and bias, in one product.
+
+    slopes: (gates, time * batch); sequence: the states after each step; start: the one before the first
     """
-    flat = slopes.reshape(-1, slopes.shape[2])
-    d_x = (flat @ kernel.T).reshape(x.shape) if by_x else None
-    d_kernel = x.reshape(-1, x.shape[2]).T @ flat
-    d_recurrent = before.reshape(-1, before.shape[2]).T @ flat
-    return d_x, d_kernel, d_recurrent, np.ones(flat.shape[0], flat.dtype) @ flat
+    batch, steps, features = x.shape
+    units = sequence.shape[2]
+    rows = empty((steps, batch, features + units + 1), x.dtype)
+    rows[:, :, :features] = x.transpose(1, 0, 2)
+    rows[1:, :, features:-1] = sequence[:, :-1].transpose(1, 0, 2)
+    rows[:1, :, features:-1] = 0 if start is None else start
+    rows[:, :, -1] = 1
+    product = np.ascontiguousarray((slopes @ rows.reshape(steps * batch, -1)).T)
+    found = product[:features], product[features:-1], product[-1]
+    if kernel is None:
+        return found
+    d_x = (slopes.T @ kernel.T).reshape(steps, batch, features)
+    return np.ascontiguousarray(d_x.transpose(1, 0, 2)), *found
 
 
 def emit_weight(emit: Emitter, weight: Value, order: tuple[int, ...]) -> Value:

@@ -10,7 +10,7 @@ from ..core.emitter import Emitter, Value
 from ..core.primitive import Primitive
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
-from .recurrent_lstm import last_state, vjp_of_gradient
+from .recurrent_lstm import TAGS, gradients_of_inputs, last_state, vjp_of_gradient
 from .recurrent_rules import (
     batch_major,
     check_inputs,
@@ -19,7 +19,6 @@ from .recurrent_rules import (
     emit_weight,
     in_single_precision,
     mask_steps,
-    previous_states,
     time_major,
     weight_gradients,
 )
@@ -76,24 +75,28 @@ def _run(
 
 @in_single_precision
 def _run_gradient(
-    d_sequence: np.ndarray, d_h: np.ndarray, x: np.ndarray, h: Any, kernel: np.ndarray, recurrent: np.ndarray,
-    bias: Any, mask: Any, sequence: np.ndarray, *, activation: str,
+    d_sequence: Any, d_h: Any, x: np.ndarray, h: Any, kernel: np.ndarray, recurrent: np.ndarray, bias: Any, mask: Any,
+    sequence: np.ndarray, *, activation: str, by_x: bool = True,
 ) -> tuple[np.ndarray, ...]:  # fmt: skip
     slopes = np.ascontiguousarray(time_major(_slope(sequence, activation)))
     masked = mask_steps(mask, x.dtype)
     if masked is not None:
         slopes *= masked[0]
-    incoming = np.ascontiguousarray(time_major(d_sequence))
-    dh = np.ascontiguousarray(d_h.T)
+    incoming = None if d_sequence is None else np.ascontiguousarray(time_major(d_sequence))
+    dh = np.zeros(recurrent.shape[:1] + x.shape[:1], x.dtype) if d_h is None else np.array(d_h.T, order="C")
+    back = np.empty_like(dh)
     for t in range(x.shape[1] - 1, -1, -1):
-        dh = dh + incoming[t]
+        if incoming is not None:
+            dh += incoming[t]
         slopes[t] *= dh
-        held = dh * masked[1][t] if masked is not None else None
-        dh = recurrent @ slopes[t]
-        if held is not None:
-            dh += held
-    found = weight_gradients(x, previous_states(sequence, h), batch_major(slopes), kernel)
-    return found[0], np.ascontiguousarray(dh.T), *found[1:]
+        np.matmul(recurrent, slopes[t], out=back)
+        if masked is not None:
+            dh *= masked[1][t]
+            back += dh
+        dh, back = back, dh
+    flat = slopes.transpose(1, 0, 2).reshape(len(dh), -1)
+    found = weight_gradients(x, sequence, h, flat, kernel if by_x else None)
+    return *found[:-3], np.ascontiguousarray(dh.T), *found[-3:]
 
 
 def _infer(
@@ -104,9 +107,9 @@ def _infer(
 
 
 def _infer_gradient(d_sequence: Any, d_h: Any, x: Any, h: Any, kernel: Any, recurrent: Any, *rest: Any,
-                    activation: str) -> tuple[TensorSpec, ...]:  # fmt: skip
-    shapes = (x.shape, d_h.shape, kernel.shape, recurrent.shape, (kernel.shape[1],))
-    return tuple(TensorSpec(shape, x.dtype) for shape in shapes)
+                    activation: str, by_x: bool) -> tuple[TensorSpec, ...]:  # fmt: skip
+    shapes = (x.shape, (x.shape[0], recurrent.shape[0]), kernel.shape, recurrent.shape, (kernel.shape[1],))
+    return tuple(TensorSpec(shape, x.dtype) for shape in shapes[not by_x :])
 
 
 def _lower(
@@ -124,20 +127,22 @@ def _sequence(activation: str) -> Any:
     return lambda *arguments: simple_rnn_steps(*arguments, activation=OPERATIONS[activation])
 
 
-def _lower_gradient(emit: Emitter, *values: Value | None, activation: str) -> tuple[Value, ...]:
-    return lower_as_operations(emit, lambda *a: simple_rnn_backwards(*a, activation=activation), *values)
+def _lower_gradient(emit: Emitter, *values: Value | None, activation: str, by_x: bool) -> tuple[Value, ...]:
+    return lower_as_operations(emit, lambda *a: simple_rnn_backwards(*a, activation=activation)[not by_x :], *values)
 
 
 def _vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any, *, activation: str) -> list[Tensor | None]:
-    found = simple_rnn_gradient_primitive(*gradients, *inputs, outputs[0], activation=activation)
-    return [None if x is None else g for x, g in zip(inputs, [*found, None], strict=True)]
+    found = simple_rnn_gradient_primitive(*gradients, *inputs, outputs[0], activation=activation, by_x=needed[0])
+    return gradients_of_inputs(inputs, found, needed[0])
 
 
-def _vjp_gradient(gradients: Any, outputs: Any, inputs: Any, needed: Any, *, activation: str) -> list[Tensor | None]:
-    return vjp_of_gradient(_sequence(activation), 2, gradients, inputs)
+def _vjp_gradient(
+    gradients: Any, outputs: Any, inputs: Any, needed: Any, *, activation: str, by_x: bool
+) -> list[Tensor | None]:
+    return vjp_of_gradient(_sequence(activation), 2, gradients, inputs, by_x)
 
 
-simple_rnn_primitive = Primitive("simple_rnn", _run, _infer, _lower, joint_vjp=_vjp)
+simple_rnn_primitive = Primitive("simple_rnn", _run, _infer, _lower, joint_vjp=_vjp, tags=TAGS)
 simple_rnn_gradient_primitive = Primitive(
     "simple_rnn_gradient", _run_gradient, _infer_gradient, _lower_gradient, joint_vjp=_vjp_gradient, residuals="inputs"
 )

@@ -86,7 +86,8 @@ def lstm_steps(
     x: Any, h: Any, c: Any, kernel: Any, recurrent: Any, bias: Any, mask: Any,
     activation: Activation = tanh, recurrent_activation: Activation = sigmoid,
 ) -> tuple[Tensor, ...]:  # fmt: skip
-    """Sequence (batch, time, units), last h and c, gates (time, 4 * units, batch), cells (time + 1, units, batch)."""
+    """Sequence (batch, time, units), last h and c, gates (time, 4 * units, batch), cells (time + 1, units, batch), and
+    the squashed ones after each step (time, units, batch)."""
     units = recurrent.shape[0]
     weights = transpose(_output_gate_first(recurrent), (1, 0))
     projected = project(x, _output_gate_first(kernel), None if bias is None else _output_gate_first(bias))
@@ -99,13 +100,14 @@ def lstm_steps(
         o, i, f, g = split(part + matmul(weights, before), 4, axis=0)
         o, i, f, g = recurrent_activation(o), recurrent_activation(i), recurrent_activation(f), activation(g)
         after = f * cell + i * g
-        out = _hold(o * activation(after), before, kept)
+        bent = activation(after)
+        out = _hold(o * bent, before, kept)
         after = _hold(after, cell, kept)
-        return (out, after), (out, concatenate([o, i, f, g], axis=0), after)
+        return (out, after), (out, concatenate([o, i, f, g], axis=0), after, bent)
 
-    (last, cell), (states, gates, cells) = scan(step, starts, (projected, masks))
+    (last, cell), (states, gates, cells, squashed) = scan(step, starts, (projected, masks))
     cells = concatenate([expand_dims(starts[1], 0), cells], axis=0)
-    return batch_first(states), transpose(last, (1, 0)), transpose(cell, (1, 0)), gates, cells
+    return batch_first(states), transpose(last, (1, 0)), transpose(cell, (1, 0)), gates, cells, squashed
 
 
 def lstm_sequence(*arguments: Any) -> tuple[Tensor, ...]:
@@ -127,32 +129,41 @@ def sequence_weights(x: Any, before: Any, slopes: Any, kernel: Any) -> tuple[Ten
     return d_x, d_kernel, d_recurrent, sum(flat, axis=0)
 
 
+def _arriving(d_sequence: Any) -> Tensor | None:
+    """What arrives at the state after each step from the sequence; None: nothing."""
+    return None if d_sequence is None else steps_first(d_sequence)
+
+
+def _plus(total: Tensor, more: Any) -> Tensor:
+    return total if more is None else total + more
+
+
 def lstm_backwards(
     d_sequence: Any, d_h: Any, d_c: Any, x: Any, h: Any, c: Any, kernel: Any, recurrent: Any, bias: Any, mask: Any,
-    sequence: Any, gates: Any, cells: Any,
+    sequence: Any, gates: Any, cells: Any, squashed: Any,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """Gradients of x, h, c, kernel, recurrent kernel, bias; derivatives for all steps first, then a scan backwards."""
     units = recurrent.shape[0]
     o, i, f, g = split(gates, 4, axis=1)
-    squashed, previous = tanh(cells[1:]), cells[:-1]
-    outer, through = squashed * o * (1 - o), o * (1 - squashed * squashed)
-    inner = concatenate([g * i * (1 - i), previous * f * (1 - f), i * (1 - g * g)], axis=1)
+    through = o * (1 - squashed * squashed)
+    factors = [squashed * o * (1 - o), g * i * (1 - i), cells[:-1] * f * (1 - f), i * (1 - g * g)]
+    gate_slopes = concatenate(factors, axis=1)
     kept = step_mask(mask, x.dtype)
     if kept is not None:
-        outer, through, inner, f = outer * kept, through * kept, inner * kept, f * kept + (1 - kept)
+        through, gate_slopes, f = through * kept, gate_slopes * kept, f * kept + (1 - kept)
     weights = _output_gate_first(recurrent)
 
     def step(carry: Any, xs: Any) -> Any:
         dh, dc = carry
-        incoming, outer_t, through_t, inner_t, f_t, kept_t = xs
-        dh = dh + incoming
+        incoming, through_t, slopes_t, f_t, kept_t = xs
+        dh = _plus(dh, incoming)
         dc = dc + dh * through_t
-        slopes = concatenate([dh * outer_t, concatenate([dc, dc, dc], axis=0) * inner_t], axis=0)
+        slopes = concatenate([dh, dc, dc, dc], axis=0) * slopes_t
         back = matmul(weights, slopes)
         return (back if kept_t is None else back + dh * (1 - kept_t), dc * f_t), slopes
 
-    last = transpose(d_h, (1, 0)), transpose(d_c, (1, 0))
-    streams = (steps_first(d_sequence), outer, through, inner, f, kept)
+    last = start_state(d_h, x, units), start_state(d_c, x, units)
+    streams = (_arriving(d_sequence), through, gate_slopes, f, kept)
     (dh, dc), slopes = scan(step, last, streams, reverse=True)
     before = before_steps(sequence, start_state(h, x, units))
     d_x, d_kernel, d_recurrent, d_bias = sequence_weights(x, before, slopes, _output_gate_first(kernel))
@@ -209,7 +220,7 @@ def gru_backwards(
 
     def step(dh: Any, xs: Any) -> Any:
         incoming, by_z_t, by_new_t, by_r_t, z_t, r_t = xs
-        dh = dh + incoming
+        dh = _plus(dh, incoming)
         d_z, d_new = dh * by_z_t, dh * by_new_t
         if reset_after:
             d_r, d_inner = d_new * by_r_t, d_new * r_t
@@ -220,8 +231,8 @@ def gru_backwards(
             back = matmul(open_weights, concatenate([d_z, d_r], axis=0)) + d_reset * r_t
         return dh * z_t + back, (d_z, d_r, d_inner, d_new)
 
-    streams = (steps_first(d_sequence), by_z, by_new, by_r, z, r)
-    dh, (d_z, d_r, d_inner, d_new) = scan(step, transpose(d_h, (1, 0)), streams, reverse=True)
+    streams = (_arriving(d_sequence), by_z, by_new, by_r, z, r)
+    dh, (d_z, d_r, d_inner, d_new) = scan(step, start_state(d_h, x, units), streams, reverse=True)
     by_input = concatenate([d_z, d_r, d_new], axis=1)
     d_x, d_kernel, d_recurrent, d_bias = sequence_weights(x, before, by_input, kernel)
     if reset_after:
@@ -275,13 +286,13 @@ def simple_rnn_backwards(
 
     def step(dh: Any, xs: Any) -> Any:
         incoming, slope_t, kept_t = xs
-        dh = dh + incoming
+        dh = _plus(dh, incoming)
         slopes = dh * slope_t if kept_t is None else dh * slope_t * kept_t
         back = matmul(recurrent, slopes)
         return back if kept_t is None else back + dh * (1 - kept_t), slopes
 
-    streams = (steps_first(d_sequence), slope, kept)
-    dh, slopes = scan(step, transpose(d_h, (1, 0)), streams, reverse=True)
+    streams = (_arriving(d_sequence), slope, kept)
+    dh, slopes = scan(step, start_state(d_h, x, recurrent.shape[0]), streams, reverse=True)
     before = before_steps(sequence, start_state(h, x, recurrent.shape[0]))
     d_x, d_kernel, d_recurrent, d_bias = sequence_weights(x, before, slopes, kernel)
     return d_x, transpose(dh, (1, 0)), d_kernel, d_recurrent, d_bias
