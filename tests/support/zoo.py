@@ -76,6 +76,14 @@ def random_values(path: str, shape: tuple[int, ...], rng: np.random.Generator, g
     return kernel
 
 
+def randomize(model: Any, architecture: str) -> Any:
+    """Random values for a network of ours, which is returned."""
+    rng, gain = np.random.default_rng(0), random_gain(architecture)
+    for variable, path in model.weight_names().items():
+        variable.assign(random_values(path, variable.shape, rng, gain))
+    return model
+
+
 def is_depthwise(kind: str, path: str) -> bool:
     """Whether each output of a kernel comes from one channel."""
     return kind == "depthwise_kernel" or "dwconv" in path or "_dw_" in path or "depthwise" in path
