@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
-from . import builder, exporters, models
+from . import builder, exporters, models, trainer
 from .builder import layers, persistence, utils
 from .builder.check_report import CheckReport, Finding
 from .builder.function import function
@@ -27,7 +27,6 @@ from .trainer import (
     optimizers,
     regularizers,
 )
-from .trainer.callbacks import Callback
 from .trainer.conversion import do_not_convert
 from .trainer.core import tree
 from .trainer.core.device import device
@@ -42,16 +41,17 @@ from .trainer.data import datasets
 from .trainer.gradient import GradientTape, grad, value_and_grad
 from .trainer.gradient_control import function_vjp as function_vjp
 from .trainer.initializers import Initializer
-from .trainer.losses import Loss
-from .trainer.metrics import Metric
 from .trainer.ops import random
 from .trainer.ops.seed import SeedGenerator
-from .trainer.optimizers import Optimizer
 from .trainer.regularizers import Regularizer
 from .version import __version__
 
 if TYPE_CHECKING:
     from .builder.training_export import export_training
+    from .trainer.callbacks import Callback
+    from .trainer.losses import Loss
+    from .trainer.metrics import Metric
+    from .trainer.optimizers import Optimizer
 
 KerasTensor = Tensor
 """Keras's name for a symbolic tensor; here one class serves both kinds."""
@@ -75,7 +75,7 @@ for _name, _module in {
     "metrics": metrics,
     "ops": ops,
     "optimizers": optimizers,
-    "optimizers.schedules": optimizers.schedules,
+    "optimizers.schedules": executed_later(f"{trainer.__name__}.optimizers", "schedules"),
     "preprocessing": preprocessing,
     "preprocessing.image": executed_later(builder.__name__, "image_files"),
     "random": random,
@@ -97,4 +97,13 @@ __all__ = [
     "regularizers", "saving", "trace", "tree", "utils", "value_and_grad",
 ]  # fmt: skip
 
-__getattr__, __dir__ = loaded_later(__name__, {"export_training": ".builder.training_export"})
+__getattr__, __dir__ = loaded_later(
+    __name__,
+    {
+        "Callback": ".trainer.callbacks",
+        "Loss": ".trainer.losses",
+        "Metric": ".trainer.metrics",
+        "Optimizer": ".trainer.optimizers",
+        "export_training": ".builder.training_export",
+    },
+)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..exporters.engine import Engine
+from .. import exporters
 from ..exporters.resident import release
 from ..exporters.runtime import engine_device
 from ..trainer.conversion import in_trace
@@ -33,7 +33,7 @@ class Compiled:
         graph = trace(function, *specs[0], **specs[1])
         self.structure = graph.outputs
         self.leaves = tree.flatten(graph.outputs)
-        self.engine = Engine(graph, device, engine_threads())
+        self.engine = exporters.Engine(graph, device, engine_threads())
 
     def __call__(self, arrays: list[np.ndarray]) -> Any:
         """Results as arrays, in the function's structure."""

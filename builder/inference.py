@@ -61,7 +61,7 @@ def model_proto(model: Any, opset: int | None = None, metadata: dict[str, str] |
 
 
 def session_content(model: Any, anew: bool = False) -> bytes | str:
-    """What onnxruntime runs for a model: the file it came from, if it is untouched, unless all is to be written anew."""
+    """What onnxruntime runs for a model: the file it came from if that is untouched, unless all is to be made anew."""
     if anew:
         graph, inputs, outputs = model_graph(model)
         return exporters.to_onnx(graph, inputs, outputs, weight_names=model.weight_names()).SerializeToString()

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from ..trainer import metrics as metric_functions
 from ..trainer import optimizers
 from ..trainer.core import tree
 from ..trainer.core.graph import Graph
 from ..trainer.core.told import tells_line
 from ..trainer.loop import steps, training
 from ..trainer.loop.compiled import CompiledLoss, CompiledMetrics, names_of_outputs
-from ..trainer.metrics import Mean, Metric
 from ..trainer.ops import convert_to_tensor, shape
 from . import later
 from .freezing import refuse_all_frozen
@@ -73,7 +73,7 @@ class ModelTraining:
         self.optimizer = optimizers.get(optimizer)
         self._compiled_loss = CompiledLoss(loss, loss_weights)
         self._compiled_metrics = CompiledMetrics(metrics, weighted_metrics, loss)
-        self._loss_tracker = Mean(name="loss")
+        self._loss_tracker = metric_functions.Mean(name="loss")
         self._compile_arguments = {
             "optimizer": self.optimizer, "loss": loss, "loss_weights": loss_weights, "metrics": metrics,
             "weighted_metrics": weighted_metrics, "run_eagerly": run_eagerly, "jit_compile": jit_compile,
@@ -110,8 +110,9 @@ class ModelTraining:
     def _metrics_held(self) -> list[Any]:
         """Metrics in attributes, without those passed to `compile`."""
         given = [] if self._compiled_metrics is None else tree.flatten(self._compiled_metrics.given)
+        kind = metric_functions.Metric
         settled: Any = self._settled  # type: ignore[attr-defined]
-        held = owned(self, Metric) if settled is None else settled.metrics_held(Metric)
+        held = owned(self, kind) if settled is None else settled.metrics_held(kind)
         return [m for m in held if all(m is not other for other in given)]
 
     def _loss_is_custom(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..trainer import losses
 from ..trainer.core import tree
 from ..trainer.core.errors import DtypeError, ShapeError, user_line
 from ..trainer.core.spec import TensorSpec
@@ -15,7 +16,6 @@ from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import Trace, symbolic_input
 from ..trainer.data.structure import unpack_x_y_sample_weight
 from ..trainer.loop.outputs import flatten_outputs, match_targets, names_of_outputs
-from ..trainer.losses.labels import check_class_numbers
 from .check_subject import nodes_behind, origin
 from .function import signature_of
 from .layer_call import build_layer
@@ -175,7 +175,7 @@ def _check_values(model: Any, data: Any, inputs: Any, y_pred: Any, calls: Sequen
             ignored = loss.options.get("ignore_class")
             labels = labels if ignored is None else labels[labels != ignored]
             axis = loss.options.get("axis", -1)
-            check_class_numbers(f"{name}{kind}", Tensor(labels.astype(np.int64)), prediction.shape[axis])
+            losses.check_class_numbers(f"{name}{kind}", Tensor(labels.astype(np.int64)), prediction.shape[axis])
     nodes = nodes_behind([x for x in tree.flatten(y_pred) if isinstance(x, Tensor)])
     if not any(node.primitive.name in HANDLES_NAN for node in nodes):
         _warn_of_nan("x", x, name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..trainer.conversion.functions import INSTALLED
+from ..trainer.conversion.marks import installed_folders
 from ..trainer.core.errors import SymbolicValueError, is_own_file
 from ..trainer.core.variable import Variable
 
@@ -191,4 +191,4 @@ def own_functions(kind: type) -> tuple[FunctionType, ...]:
 def is_users(function: FunctionType) -> bool:
     """Whether a function belongs to neither the library nor an installed package."""
     file = function.__code__.co_filename
-    return not is_own_file(file) and not file.startswith(INSTALLED)
+    return not is_own_file(file) and not file.startswith(installed_folders())

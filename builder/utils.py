@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..trainer import naming
-from ..trainer.callbacks import Progbar
 from ..trainer.core import dims
 from ..trainer.core.dtypes import dtype_name as standardize_dtype
 from ..trainer.core.later import loaded_later
@@ -27,6 +26,7 @@ from .persistence import (
 from .plot import plot_model
 
 if TYPE_CHECKING:
+    from ..trainer.callbacks import Progbar
     from .feature_store import clear_features
     from .feature_training import cached_predict
     from .image_files import array_to_img, img_to_array, load_img, save_img
@@ -63,6 +63,7 @@ __all__ = [
 __getattr__, __dir__ = loaded_later(
     __name__,
     {
+        "Progbar": "..trainer.callbacks",
         "cached_predict": ".feature_training",
         "clear_features": ".feature_store",
         **dict.fromkeys(("array_to_img", "img_to_array", "load_img", "save_img"), ".image_files"),

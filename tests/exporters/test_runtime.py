@@ -6,7 +6,7 @@ from export_models import graph_of, inputs_of
 from onnx import numpy_helper
 
 import sardonyx as sx
-from sardonyx.exporters.compare import compare
+from sardonyx.exporters.comparison import compare
 from sardonyx.exporters.convert import run_graph, to_onnx
 from sardonyx.exporters.opsets import newest_opset
 from sardonyx.exporters.runtime import CUDA, onnxruntime, session, session_device

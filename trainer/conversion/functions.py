@@ -7,32 +7,25 @@ import copy
 import functools
 import inspect
 import random
-import sysconfig
 from collections.abc import Callable
 from types import BuiltinMethodType, CodeType, FunctionType, MethodType
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from ..core.draws import are_allowed, frozen_draw
 from ..core.errors import is_own_file
 from ..core.operators import FUNCTIONS
-from ..core.state import state
 from . import builtin_functions, iteration
 from .code import compile_definition, make_function
 from .iteration import Collected
+from .marks import MARK, installed_folders
 from .places import touch
 from .source import NoSource, find_definition
 from .statements import helper_name, rewrite
 
 __all__: list[str] = []
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-MARK = "_sardonyx_do_not_convert"
-INSTALLED = tuple(
-    {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")} | {"<frozen", "<__array"}
-)
 NOT_PLAIN = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 GENERATOR = "a generator or coroutine runs as it is written; let it return a list instead"
@@ -40,22 +33,6 @@ GENERATOR = "a generator or coroutine runs as it is written; let it return a lis
 _converted: dict[CodeType, tuple[CodeType, str] | None] = {}
 _made: set[CodeType] = set()
 _reasons: dict[tuple[str, str], str] = {}
-
-
-def do_not_convert(function: Function) -> Function:
-    """Let a function run as plain Python while a model is traced: its `if`, `while` and `for` stay Python's.
-
-    A condition on a tensor is then refused in it, as everywhere outside of converted code. Gives the function itself.
-
-    >>> import sardonyx as sx
-    >>> @sx.do_not_convert
-    ... def depth(x, limit):
-    ...     return limit if x.shape[-1] > limit else x.shape[-1]
-    >>> depth(sx.ops.zeros((2, 3)), 2)
-    2
-    """
-    setattr(function, MARK, True)
-    return function
 
 
 def converted(function: Any) -> Any:
@@ -83,11 +60,6 @@ def converted(function: Any) -> Any:
     return function
 
 
-def in_trace(function: Any) -> Any:
-    """A user's function as the library calls it: itself, and while a graph is traced the converted one."""
-    return converted(function) if state.traces else function
-
-
 def _converted_function(function: FunctionType) -> FunctionType:
     code = function.__code__
     if code in _made or not _is_users(function):
@@ -107,7 +79,7 @@ def _converted_function(function: FunctionType) -> FunctionType:
 def _is_users(function: FunctionType) -> bool:
     """Whether a function is the user's own, and plain enough to be converted."""
     code = function.__code__
-    if is_own_file(code.co_filename) or code.co_filename.startswith(INSTALLED):
+    if is_own_file(code.co_filename) or code.co_filename.startswith(installed_folders()):
         return False
     if hasattr(function, MARK):
         _reasons[code.co_filename, code.co_name] = "the function is decorated with do_not_convert"

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..core.operators import FUNCTIONS
 from . import branches, functions, loops, places
 from .refusals import refuse
 
-__all__: list[str] = []
+__all__ = ["Runtime", "converted", "why_unconverted"]
 
 IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.iadd, "-": operator.isub, "*": operator.imul, "/": operator.itruediv, "//": operator.ifloordiv,
@@ -65,5 +64,4 @@ class Runtime:
 
 
 functions.use_runtime(Runtime)
-FUNCTIONS["converted"] = functions.converted
-FUNCTIONS["why_unconverted"] = functions.why_unconverted
+converted, why_unconverted = functions.converted, functions.why_unconverted

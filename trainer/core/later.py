@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping
+from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any
 
@@ -40,7 +41,8 @@ def executed_later(package: str, module: str) -> ModuleType:
 
     Raises `ImportError` where it is missing.
     """
-    spec = importlib.util.find_spec(f"{package}.{module}")
+    folders = object.__getattribute__(sys.modules[package], "__path__")  # does not execute a package of this kind
+    spec = PathFinder.find_spec(f"{package}.{module}", folders)
     if spec is None or spec.loader is None:
         raise ImportError(f"the module {package}.{module} is missing; install the package again")
     loader = spec.loader = importlib.util.LazyLoader(spec.loader)

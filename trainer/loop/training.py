@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .. import callbacks as listening
 from ..allocation import keep_freed_memory
-from ..callbacks import CallbackList
 from ..core import tree
 from ..data.sources import arrays_in_memory, class_weighted, make_source, train_validation_split
 from ..data.structure import arrays_of, check_same_length, unpack_x_y_sample_weight
@@ -110,7 +110,7 @@ def fit(
     if validation_data is not None:
         validation = validation_batches(validation_data, validation_batch_size or batch_size, validation_steps)
         validation.check_epochs(sum(_due(validation_freq, epoch + 1) for epoch in range(initial_epoch, epochs)))
-    listeners = CallbackList.of(
+    listeners = listening.CallbackList.of(
         callbacks, add_history=True, add_progbar=verbose != 0, model=getattr(model, "whole", model), verbose=verbose,
         epochs=epochs, steps=batches.steps,
     )  # fmt: skip
@@ -219,7 +219,7 @@ def evaluate(
 ) -> Any:
     """Loss and metrics in inference mode; see `Model.evaluate`."""
     batches = Batches(make_source(x, y, sample_weight, batch_size), steps, "steps")
-    listeners = CallbackList.of(
+    listeners = listening.CallbackList.of(
         callbacks, add_history=False, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=1,
         steps=batches.steps,
     )  # fmt: skip
@@ -243,7 +243,7 @@ def predict(
 ) -> Any:
     """Predictions for all samples as arrays in the structure of the model's output; see `Model.predict`."""
     batches = Batches(make_source(x, batch_size=batch_size), steps, "steps")
-    listeners = CallbackList.of(
+    listeners = listening.CallbackList.of(
         callbacks, add_history=False, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=1,
         steps=batches.steps,
     )  # fmt: skip

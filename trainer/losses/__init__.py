@@ -22,6 +22,7 @@ from .crossentropy_losses import (
     SparseCategoricalCrossentropy,
 )
 from .hinge import CategoricalHinge, Hinge, SquaredHinge, categorical_hinge, hinge, squared_hinge
+from .labels import check_class_numbers as check_class_numbers
 from .loss import Loss, losses
 from .probabilistic import KLDivergence, Poisson, kl_divergence, poisson
 from .regression import (
