@@ -11,7 +11,7 @@ from ..core.dims import Shape, equal
 from ..core.emitter import Emitter, Value
 from ..core.errors import DtypeError, ShapeError, format_shape
 from ..core.operators import FUNCTIONS
-from ..core.primitive import Primitive, plain_arrays
+from ..core.primitive import Primitive
 from ..core.spec import TensorSpec, same_shape
 from ..core.state import state
 from ..core.tensor import Tensor
@@ -87,18 +87,24 @@ def _lower_training(
     scores = emit("MatMul", scaled, emit.transpose(key, (0, 2, 3, 1)), spec=spec)
     if bias is not None:
         scores = emit("Add", scores, bias)
-    if causal:
-        square = TensorSpec((steps, key.shape[1]), np.int64)
-        ones = emit("ConstantOfShape", emit.shape(square.shape), value=np.ones(1, np.int64), spec=square)
-        earlier = emit.cast(emit("Trilu", ones, upper=0), bool)
-        both = None if mask is None else TensorSpec((*mask.shape[:2], *square.shape), bool)
-        mask = earlier if mask is None else emit("And", mask, earlier, spec=both)
-    if mask is not None:
-        scores = emit("Where", mask, scores, _low(emit, query.dtype), spec=spec)
+    seen = _emit_visible(emit, steps, key.shape[1], mask, causal)
+    if seen is not None:
+        scores = emit("Where", seen, scores, _low(emit, query.dtype), spec=spec)
     weights = emit("Softmax", scores, axis=3)
     out = TensorSpec((batch, heads, steps, value.shape[3]), query.dtype)
     seen = emit("MatMul", weights, emit.transpose(value, HEADS_FIRST), spec=out)
     return emit.transpose(seen, HEADS_FIRST), weights
+
+
+def _emit_visible(emit: Emitter, steps: Any, others: Any, mask: Value | None, causal: bool) -> Value | None:
+    """What may be seen; None where everything may."""
+    if not causal:
+        return mask
+    square = TensorSpec((steps, others), np.int64)
+    ones = emit("ConstantOfShape", emit.shape(square.shape), value=np.ones(1, np.int64), spec=square)
+    earlier = emit.cast(emit("Trilu", ones, upper=0), bool)
+    both = None if mask is None else TensorSpec((*mask.shape[:2], *square.shape), bool)
+    return earlier if mask is None else emit("And", mask, earlier, spec=both)
 
 
 def _low(emit: Emitter, dtype: np.dtype) -> Value:
@@ -148,14 +154,63 @@ def _vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any, *, scale: float
 def _vjp_training(
     gradients: Any, outputs: Any, inputs: Any, needed: Any, *, scale: float, causal: bool
 ) -> list[Tensor | None]:
-    """From the weights that were kept, while nobody records; else in operations of the inputs."""
-    query, key, value, _, mask = inputs
-    arrays = None if needed[3] else plain_arrays((gradients[0], query, key, value, outputs[1]))
-    if arrays is None:
+    """From the weights that were kept; in operations where the bias has a gradient too."""
+    if needed[3]:
         return _vjp(gradients[:1], outputs[:1], inputs, needed, scale=scale, causal=causal)
-    g, q, k, v, weights = arrays
-    seen = visible(q.shape[1], k.shape[1], None if mask is None else mask.array, causal)
-    return [*map(Tensor, backward(g, q, k, v, weights, seen, scale)), None, None]
+    found = attention_gradient_primitive(gradients[0], *inputs, *outputs, scale=scale, causal=causal)
+    return [*found, None, None]
+
+
+def _run_gradient(
+    g: np.ndarray, query: np.ndarray, key: np.ndarray, value: np.ndarray, bias: Any, mask: Any, out: np.ndarray,
+    weights: np.ndarray, *, scale: float, causal: bool,
+) -> tuple[np.ndarray, ...]:  # fmt: skip
+    seen = visible(query.shape[1], key.shape[1], mask, causal)
+    return backward(g, query, key, value, out, weights, seen, scale)
+
+
+def _lower_gradient(
+    emit: Emitter, g: Value, query: Value, key: Value, value: Value, bias: Any, mask: Value | None, out: Value,
+    weights: Value, *, scale: float, causal: bool,
+) -> tuple[Value, ...]:  # fmt: skip
+    """Each product with its first factor in rows, as matrix products like it best; that of the value is made turned."""
+    dtype = query.dtype
+    batch, steps, heads, _ = query.shape
+    factor, turned = emit.constant(np.array(scale, dtype)), (0, 2, 3, 1)
+    # a softmax takes the weighted mean of its slopes out: row by row, the gradient times the result
+    means = emit("ReduceSum", emit("Mul", g, out), emit.constant(np.array([3])), keepdims=1,
+                 spec=TensorSpec((batch, steps, heads, 1), dtype))  # fmt: skip
+    slopes = emit("MatMul", emit.transpose(g, HEADS_FIRST), emit.transpose(value, turned), spec=weights.spec)
+    slopes = emit("Mul", weights, emit("Sub", slopes, emit.transpose(means, HEADS_FIRST)))
+    # what is hidden has no share and hence no slope, but in rows that a mask hides as a whole
+    seen = None if mask is None else _emit_visible(emit, steps, key.shape[1], mask, causal)
+    if seen is not None:
+        slopes = emit("Mul", slopes, emit.cast(seen, dtype), spec=weights.spec)
+
+    def product(first: Value, second: Value) -> Value:
+        shape = (batch, heads, first.shape[2], second.shape[3])
+        return emit("MatMul", first, second, spec=TensorSpec(shape, dtype))
+
+    d_query = emit("Mul", product(slopes, emit.transpose(key, HEADS_FIRST)), factor)
+    d_key = emit("Mul", product(emit.transpose(query, turned), slopes), factor)
+    d_value = product(emit.transpose(g, turned), weights)
+    back = (0, 3, 1, 2)
+    return emit.transpose(d_query, HEADS_FIRST), emit.transpose(d_key, back), emit.transpose(d_value, back)
+
+
+def _vjp_gradient(
+    gradients: Any, outputs: Any, inputs: Any, needed: Any, *, scale: float, causal: bool
+) -> list[Tensor | None]:
+    """Second order: the gradient as operations of gradient, query, key and value; what was kept follows from them."""
+    bias, mask = inputs[4:6]
+
+    def gradient(g: Tensor, *tensors: Tensor) -> list[Tensor]:
+        def forwards(query: Tensor, key: Tensor, value: Tensor) -> list[Tensor]:
+            return [in_operations(query, key, value, bias, mask, scale, causal)]
+
+        return FUNCTIONS["function_vjp"](forwards, tensors, [g], range(3))
+
+    return [*FUNCTIONS["function_vjp"](gradient, inputs[:4], gradients, range(4)), None, None, None, None]
 
 
 def _infer_training(query: TensorSpec, key: TensorSpec, *rest: Any, scale: float, causal: bool) -> Any:
@@ -167,6 +222,10 @@ attention_primitive = Primitive("attention", forward, _infer, _lower, joint_vjp=
 attention_training_primitive = Primitive(
     "attention_training", _run_training, _infer_training, _lower_training, joint_vjp=_vjp_training,
     tags={"takes_missing_gradients": True},
+)  # fmt: skip
+attention_gradient_primitive = Primitive(
+    "attention_gradient", _run_gradient, lambda g, query, key, value, *rest, **_: (query, key, value), _lower_gradient,
+    joint_vjp=_vjp_gradient, residuals="inputs",
 )  # fmt: skip
 
 
@@ -193,12 +252,6 @@ def _check(query: Tensor, key: Tensor, value: Tensor) -> None:
         raise ShapeError(
             f"dot_product_attention: the query's heads must be a multiple of the key's, got {heads} and {shared}"
         )
-
-
-def is_eager(*tensors: Any) -> bool:
-    """Whether the kernels that keep the weights serve: floats of full precision, all of them there, no trace open."""
-    known = all(x is None or (isinstance(x, Tensor) and x.array is not None) for x in tensors)
-    return known and not state.traces and tensors[0].dtype.char in "fd"
 
 
 def _four_axes(name: str, x: Tensor, scores: Shape) -> Tensor:
@@ -242,7 +295,7 @@ def dot_product_attention(
     scores = (q.shape[0], q.shape[2], q.shape[1], k.shape[1])
     added = None if bias is None else _four_axes("bias", cast(bias, q.dtype), scores)
     seen = None if mask is None else _four_axes("mask", cast(mask, bool), scores)
-    if state.tapes and attn_logits_soft_cap is None and is_eager(q, k, v, added, seen):
+    if state.tapes and attn_logits_soft_cap is None and q.dtype.char in "fd":
         return attention_training_primitive(q, k, v, added, seen, scale=factor, causal=is_causal)[0]
     if state.tapes or attn_logits_soft_cap is not None:
         return in_operations(q, k, v, added, seen, factor, is_causal, attn_logits_soft_cap)

@@ -54,10 +54,10 @@ def forward(
 
 
 def backward(
-    gradient: np.ndarray, query: np.ndarray, key: np.ndarray, value: np.ndarray, weights: np.ndarray,
-    seen: np.ndarray | None, scale: float,
+    gradient: np.ndarray, query: np.ndarray, key: np.ndarray, value: np.ndarray, result: np.ndarray,
+    weights: np.ndarray, seen: np.ndarray | None, scale: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """Gradients of query, key and value from the weights (batch, heads, time, key time) of the forward pass."""
+    """Gradients of query, key and value from the result and the weights (batch, heads, time, key time) forwards."""
     d_query, d_key, d_value = (empty(x.shape, x.dtype) for x in (query, key, value))
     factor = query.dtype.type(scale)
     slopes = np.empty(weights.shape[1:], weights.dtype)
@@ -65,11 +65,13 @@ def backward(
         share, g = weights[i], gradient[i].transpose(1, 0, 2)
         d_value[i] = np.matmul(share.transpose(0, 2, 1), g).transpose(1, 0, 2)
         np.matmul(g, value[i].transpose(1, 2, 0), out=slopes)
+        # the mean of the slopes, weighted by the shares
+        slopes -= _totals(gradient[i] * result[i]).transpose(1, 0, 2)
         slopes *= share
-        slopes -= share * _totals(slopes)
-        slopes *= factor
         if seen is not None:
             slopes *= seen[i if len(seen) > 1 else 0]
-        d_query[i] = np.matmul(slopes, key[i].transpose(1, 0, 2)).transpose(1, 0, 2)
-        d_key[i] = np.matmul(slopes.transpose(0, 2, 1), query[i].transpose(1, 0, 2)).transpose(1, 0, 2)
+        d = np.matmul(slopes, key[i].transpose(1, 0, 2)).transpose(1, 0, 2)
+        np.multiply(d, factor, out=d_query[i])
+        d = np.matmul(slopes.transpose(0, 2, 1), query[i].transpose(1, 0, 2)).transpose(1, 0, 2)
+        np.multiply(d, factor, out=d_key[i])
     return d_query, d_key, d_value

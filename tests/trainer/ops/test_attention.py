@@ -142,3 +142,18 @@ def test_a_graph_of_result_and_weights_gives_the_same():
     expected = attention_training_primitive(*map(ops.convert_to_tensor, samples), None, None, scale=0.5, causal=True)
     for found, wanted in zip(model.predict(samples, runtime="onnxruntime", verbose=0), expected, strict=True):
         np.testing.assert_allclose(found, wanted.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("shape", [None, (2, 1, 5, 6), (1, 3, 5, 6), (5, 6)])
+def test_a_graph_of_the_gradient_gives_the_same(causal, shape):
+    lengths = {"query": 5, "key": 6, "value": 6}
+    values = [GENERATOR.standard_normal((2, n, 3, 4)).astype(np.float32) for n in lengths.values()]
+    mask = None if shape is None else np.random.default_rng(2).random(shape) > 0.6  # with rows that see nothing
+    gradient = sx.grad(
+        lambda *a: ops.sum(ops.sin(ops.dot_product_attention(*a, mask=mask, is_causal=causal))), (0, 1, 2)
+    )
+    graph = sx.trace(gradient, *[sx.TensorSpec(value.shape) for value in values])
+    expected = gradient(*map(ops.convert_to_tensor, values))
+    for found, wanted in zip(run_graph(graph, *values), expected, strict=True):
+        np.testing.assert_allclose(found, wanted.numpy(), rtol=1e-5, atol=2e-6)

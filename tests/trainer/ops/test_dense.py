@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import sardonyx as sx
+from sardonyx.exporters.convert import run_graph
 from sardonyx.trainer.ops.dense import dense_primitive, dense_relu_primitive, fits_kernel
 
 ops = sx.ops
@@ -57,3 +58,42 @@ def test_a_graph_of_the_primitive_is_plain_operators(primitive, tmp_path):
 )  # fmt: skip
 def test_what_does_not_fit_is_left_to_the_operations(x, kernel, bias, fits):
     assert fits_kernel(*tensors(x, kernel, bias)) is fits
+
+
+def pooled(function, axes):
+    """The sum of squares of a mean over rows of a dense layer's results: its gradient repeats itself."""
+    return lambda *a: ops.sum(ops.square(ops.mean(function(*a), axis=axes)))
+
+
+REPEATED = [
+    ((3, 5, 4), 1),
+    ((3, 5, 4), 0),
+    ((3, 5, 4), (0, 1)),
+    ((2, 3, 5, 4), (1, 2)),
+    ((2, 3, 5, 4), 2),
+    ((1, 1, 4), 1),
+]
+
+
+@pytest.mark.parametrize("layer", [dense_primitive, decomposed(False)], ids=["kernel", "operations"])
+@pytest.mark.parametrize(("shape", "axes"), REPEATED, ids=str)
+def test_a_gradient_that_repeats_itself_gives_the_same(layer, shape, axes):
+    arguments = tensors(shape, (4, 6), (6,))
+
+    def plain(x, kernel, bias):
+        return ops.add(ops.sum(ops.multiply(ops.expand_dims(x, -1), kernel), axis=-2), bias)
+
+    def first(function):
+        return sx.grad(pooled(function, axes), (0, 1, 2))
+
+    def second(function):
+        return sx.grad(lambda *a: sum(ops.sum(ops.square(g)) for g in first(function)(*a)), (0, 1, 2))
+
+    for order in (first, second):
+        for found, expected in zip(order(layer)(*arguments), order(plain)(*arguments), strict=True):
+            np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-4, atol=1e-5)
+    graph = sx.trace(first(layer), *[sx.TensorSpec(("batch", *shape[1:])), *[x.spec for x in arguments[1:]]])
+    for found, expected in zip(
+        run_graph(graph, *[x.numpy() for x in arguments]), first(plain)(*arguments), strict=True
+    ):
+        np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-5)
