@@ -38,8 +38,12 @@ class Steps:
         self.steps_left = 0
         self.error: Exception | None = None
 
-    def begin_epoch(self) -> Callable[[Any], Any]:
-        """The step to run; traces are forgotten when layers, optimizer or losses are not as they were."""
+    def begin_epoch(self, is_undisturbed: bool = False) -> Callable[[Any], Any]:
+        """The step to run; traces are forgotten when layers, optimizer or losses are not as they were.
+
+        is_undisturbed: nobody can change the model between the steps of this epoch
+        """
+        self.plain.begin_epoch(is_undisturbed)
         training = self.model._steps.get("train_step")
         if self.choice is False or (training is not self and training is not None and not training.choice):
             return self.plain  # evaluation goes the way that training found to be the better

@@ -89,6 +89,8 @@ class Callback:
 class History(Callback):
     """Keeps the logs of every epoch: `history.history["loss"]` is a list, `history.epoch` the epoch numbers."""
 
+    only_tells = True
+
     def __init__(self) -> None:
         super().__init__()
         self.history: dict[str, list[Any]] = {}
@@ -185,6 +187,11 @@ class CallbackList(Callback):
             callback.set_model(model)
             if isinstance(callback, History):
                 model.history = callback
+
+    @property
+    def may_act(self) -> bool:
+        """Whether any callback may do more than tell of the progress: all but the library's own of that kind."""
+        return not all(vars(type(c)).get("only_tells") for c in self.callbacks)
 
     def listeners(self, hook: str) -> list[Callable[..., Any]]:
         """The hook's methods of callbacks that define it."""

@@ -128,6 +128,8 @@ class Progbar:
 class ProgbarLogger(Callback):
     """Shows the progress of fit, evaluate and predict (Keras name: `callbacks.ProgbarLogger`)."""
 
+    only_tells = True
+
     def __init__(self, stream: TextIO | None = None) -> None:
         super().__init__()
         self.stream = stream

@@ -74,6 +74,8 @@ def predict_step(model: Trainable, data: Any) -> Any:
 
 def as_numbers(logs: dict[str, Any]) -> dict[str, float]:
     """Log values as Python numbers (lists for vectors)."""
+    if all(type(value) is float for value in logs.values()):
+        return logs
 
     def number(value: Any) -> Any:
         array = value if isinstance(value, (int, float)) else value.numpy() if hasattr(value, "numpy") else value

@@ -141,7 +141,8 @@ def run_epochs(
         model.reset_metrics()
         listeners.on_epoch_begin(epoch)
         first = rehearse if epoch == epochs[0] else None
-        logs = run_batches(step.begin_epoch(), batches, listeners, "train", model, first)
+        begun = step.begin_epoch(is_undisturbed(batches, listeners))
+        logs = run_batches(begun, batches, listeners, "train", model, first)
         if validation is not None and _due(validation_freq, epoch + 1):
             results = evaluate_batches(model, validation, listeners)
             logs = {**logs, **{f"val_{name}": value for name, value in results.items()}}
@@ -152,6 +153,11 @@ def run_epochs(
     if model.optimizer is not None:
         model.optimizer.finalize_variable_values(model.trainable_variables)
     listeners.on_train_end(logs)
+
+
+def is_undisturbed(batches: Batches, listeners: Any) -> bool:
+    """Whether nobody can change the model between the steps of an epoch: no data of the user's making, no callback."""
+    return arrays_in_memory(batches.source) is not None and not listeners.may_act
 
 
 def check_frequency(frequency: Any) -> None:
@@ -201,7 +207,7 @@ def evaluate_batches(model: Any, batches: Batches, listeners: Any) -> dict[str, 
     model.reset_metrics()
     listeners.on_test_begin()
     step = model.step_runner("test_step", batches.steps)
-    logs = run_batches(step.begin_epoch(), batches, listeners, "test", model)
+    logs = run_batches(step.begin_epoch(is_undisturbed(batches, listeners)), batches, listeners, "test", model)
     listeners.on_test_end(logs)
     return logs
 

@@ -243,7 +243,7 @@ class Optimizer(Told, Updates):
     def _update(self, pairs: list[tuple[Any, Variable]]) -> None:
         gradients = clipping.clip([g for g, _ in pairs], self.clipnorm, self.clipvalue, self.global_clipnorm)
         variables = [v for _, v in pairs]
-        rate = ops.cast(self.learning_rate, "float32")
+        rate = ops.cast(self.learning_rate, "float32") if state.traces or state.tapes else self._present_rate()
         self._decay(variables, rate)
         self.update_all(gradients, variables, rate)
         if self.use_ema:
@@ -251,6 +251,12 @@ class Optimizer(Told, Updates):
         for variable in variables:
             if variable.constraint is not None:
                 variable.assign(variable.constraint(variable.read()))
+
+    def _present_rate(self) -> Tensor:
+        """The learning rate in float32, while nobody records: at little cost where it is a variable of that dtype."""
+        rate = self._rate
+        is_plain = isinstance(rate, Variable) and rate.dtype.char == "f"
+        return rate.value if is_plain else ops.cast(self.learning_rate, "float32")
 
     def _decay(self, variables: list[Variable], rate: Any) -> None:
         if not self.weight_decay:

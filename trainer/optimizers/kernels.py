@@ -37,6 +37,9 @@ def run_in_blocks(kernel: Callable[..., None], flat: Sequence[np.ndarray], numbe
     """Run a kernel over flat arrays of one length and dtype, block by block."""
     size = flat[0].size
     work = _work(flat[0].dtype)
+    if size <= BLOCK:
+        kernel(*flat, work[0, :size], work[1, :size], *numbers)
+        return
     for start in range(0, size, BLOCK):
         parts = [a[start : start + BLOCK] for a in flat]
         length = len(parts[0])

@@ -68,8 +68,8 @@ class Updates:
         for array, part in zip(arrays, flat.parts, strict=True):
             if array is not part and (array is None or array.shape != part.shape or array.dtype != part.dtype):
                 return False
-        kernel = self.kernel(ops.cast(rate, flat.gradient.dtype))
-        if kernel is None or not flat.fits(variables, len(kernel.state)):
+        kernel = self.kernel(rate if rate.dtype == flat.gradient.dtype else ops.cast(rate, flat.gradient.dtype))
+        if kernel is None or len(flat.rows) != len(kernel.state) + 1:
             return False
         flat.run(arrays, kernel)
         return True
