@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 from ..trainer.core.errors import user_line
+from ..trainer.core.later import LazyModule
 from .signature import call_signature
+
+difflib: Any = LazyModule("difflib")
 
 
 def tell_arguments(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: TypeError) -> None:

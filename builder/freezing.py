@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from ..trainer.core.later import LazyModule
 from ..trainer.core.told import tells_line
 from ..trainer.core.variable import Variable
+
+difflib: Any = LazyModule("difflib")
 
 
 def set_trainable(layer: Any, value: bool) -> None:

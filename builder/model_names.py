@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from ..trainer.core import tree
+from ..trainer.core.later import LazyModule
 from ..trainer.core.variable import Variable
 from .call import LayerCall
 from .layer import Layer
 from .plan import Plan
+
+difflib: Any = LazyModule("difflib")
 
 
 def output_names(plan: Plan) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from ..trainer.core.later import LazyModule
 from ..trainer.core.tensor import Tensor
+
+hashlib: Any = LazyModule("hashlib")
 
 LARGEST_INLINE = 16
 """Elements of a constant that is written into the configuration itself."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..trainer.core.later import LazyModule
 from ..trainer.core.variable import Variable
 from .call_tree import CallTree, Entry, kind_of, knows_graph, leaf_shapes, plain_entries
 from .recorded_notes import summary_lines
 from .table import Table
+
+shutil: Any = LazyModule("shutil")
 
 NARROWEST, WIDEST = 60, 120
 
@@ -28,15 +30,15 @@ def summary(
     tree = CallTree(model, expand_nested) if knows_graph(model) else None
     entries = in_range(tree.entries if tree is not None else plain_entries(model), layer_range, model.name)
     connected = tree is not None and not is_chain(tree.entries)
-    if line_length is None:
-        line_length = min(max(shutil.get_terminal_size((100, 24)).columns, NARROWEST), WIDEST)
+    columns: int = shutil.get_terminal_size((100, 24)).columns
+    width = min(max(columns, NARROWEST), WIDEST) if line_length is None else line_length
     headers = ["Layer (type)", "Output shape", "Param #"]
     headers += ["Connected to"] if connected else []
     headers += ["Trainable"] if show_trainable else []
     table = Table(headers, right=[2], centre=[len(headers) - 1] if show_trainable else [])
     for entry, mark in walk(entries):
         table.row(cells(entry, mark, connected, show_trainable))
-    text = "\n".join([title(model), *table.lines(line_length, positions), *totals(model), *summary_lines(model), ""])
+    text = "\n".join([title(model), *table.lines(width, positions), *totals(model), *summary_lines(model), ""])
     (print_fn or print)(text)
 
 

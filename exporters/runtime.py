@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..trainer.core.device import canonical_device
-from .lazy import LazyModule
+from ..trainer.core.later import LazyModule
 
 onnxruntime: Any = LazyModule("onnxruntime")
 

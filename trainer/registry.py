@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from .core.later import LazyModule
 from .custom_objects import (
     CustomObjectScope,
     custom_object_scope,
@@ -27,6 +27,8 @@ from .serialization import (
     safe_mode_scope,
     serialize_object,
 )
+
+difflib: Any = LazyModule("difflib")
 
 __all__ = [
     "CustomObjectScope",

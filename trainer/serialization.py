@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -11,6 +10,7 @@ import numpy as np
 
 from .core.dims import Dim, as_size
 from .core.dtypes import dtype_name
+from .core.later import LazyModule
 from .core.tensor import Tensor
 from .core.variable import Variable
 from .custom_objects import (
@@ -20,6 +20,8 @@ from .custom_objects import (
     get_registered_object,
     is_registered,
 )
+
+difflib: Any = LazyModule("difflib")
 
 PACKAGE = "sardonyx"
 

@@ -1,4 +1,4 @@
-"""Packages whose modules are loaded when one of their names is first asked for (PEP 562)."""
+"""Modules that are loaded when something in them is first asked for (PEP 562 for those of our own)."""
 
 from __future__ import annotations
 
@@ -50,3 +50,16 @@ def executed_later(package: str, module: str) -> ModuleType:
     setattr(sys.modules[package], module, found)
     loader.exec_module(found)
     return found
+
+
+class LazyModule:
+    """Stands for a module of another package, or of Python's own, until one of its attributes is asked for."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._module: Any = None
+
+    def __getattr__(self, attribute: str) -> Any:
+        if self._module is None:
+            self._module = importlib.import_module(self._name)
+        return getattr(self._module, attribute)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..core import tree
+from ..core.later import LazyModule
+
+difflib: Any = LazyModule("difflib")
 
 
 def by_output(given: Any, names: Sequence[str], what: str, many: bool) -> list[Any]:
