@@ -15,6 +15,7 @@ from sardonyx.exporters.passes.names import name_weights
 from sardonyx.exporters.passes.neutral import merge_casts, merge_reshapes, remove_neutral
 from sardonyx.exporters.passes.ones import keep_reduced, reshape_ones
 from sardonyx.exporters.passes.products import fuse_gemm
+from sardonyx.exporters.passes.repeated import average_early, drop_expansions
 from sardonyx.exporters.passes.scope import Scope, Shared
 from sardonyx.trainer.core.spec import TensorSpec
 
@@ -293,6 +294,20 @@ CASES = [
         "Transpose MatMul",
         True,
     ),
+    (
+        "expanded_before_a_sum",
+        drop_expansions,
+        graph(["Expand w s -> a", "Add a x -> y"], {"x": (2, 3), "a": (2, 3), "y": (2, 3)}, w=f32(1, 3), s=[2, 3]),
+        "Expand Add",
+        True,
+    ),
+    (
+        "expanded_beyond_the_other",
+        drop_expansions,
+        graph(["Expand w s -> a", "Mul x a -> y"], {"x": (1, 3), "a": (2, 3), "y": (2, 3)}, w=f32(1, 3), s=[2, 3]),
+        "Expand Mul",
+        False,
+    ),
 ]
 
 
@@ -343,3 +358,27 @@ def test_lstm_without_readers_of_its_states_has_one_output():
     made = graph(["LSTM x w r -> y h c"], {}, w=f32(1), r=f32(1))
     assert remove_dead(Scope(Shared(made, 21), made))
     assert made.nodes[0].outputs == ["y"]
+
+
+ROWS = ("b", 5, 4)
+WIDE = {"x": ROWS, "p": ("b", 5, 6), "q": ("b", 5, 6), "r": ("b", 5, 6), "y": ("b", 6)}
+DENSE = ["MatMul x w -> p", "Add p v -> q"]
+MEAN = ("ReduceMean q s -> y", {"keepdims": 0})
+EARLY = [
+    ("dense", [*DENSE, MEAN], ["y"], "ReduceMean MatMul Add"),
+    ("kept_axes", [*DENSE, ("ReduceMean q s -> y", {"keepdims": 1})], ["y"], "ReduceMean MatMul Add"),
+    ("residual", [*DENSE, "Add q z -> r", ("ReduceMean r s -> y", {})], ["y"], "ReduceMean MatMul Add ReduceMean Add"),
+    ("read_elsewhere", [*DENSE, MEAN, "Relu q -> u"], ["y", "u"], "MatMul Add ReduceMean Relu"),
+    ("not_linear", ["MatMul x w -> p", "Relu p -> q", MEAN], ["y"], "MatMul Relu ReduceMean"),
+    ("over_features", [*DENSE, ("ReduceMean q f -> y", {})], ["y"], "MatMul Add ReduceMean"),
+]
+
+
+@pytest.mark.parametrize(("nodes", "outputs", "after"), [e[1:] for e in EARLY], ids=[e[0] for e in EARLY])
+def test_means_of_rows_before_products(nodes, outputs, after):
+    weights = {"w": f32(4, 6), "v": f32(6), "z": f32(1, 5, 6), "s": [1], "f": [2]}
+    made = graph(nodes, {**WIDE, "z": ("b", 5, 6)}, outputs=outputs, **weights)
+    made.specs["z"] = TensorSpec(("b", 5, 6), np.float32)
+    average_early(made, 21)
+    assert [node.operator for node in made.nodes] == after.split()
+    assert len({node.name for node in made.nodes}) == len(made.nodes)
