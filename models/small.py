@@ -18,6 +18,9 @@ def LeNet(
 ) -> Model:
     """LeNet-5 for small images: two convolutions, two poolings, three dense layers (LeCun et al. 1998).
 
+    input_shape: height, width and channels; at least 12×12
+    activation: after each convolution and dense layer but the last
+
     >>> import sardonyx as sx
     >>> sx.models.LeNet().count_params()
     61706
@@ -48,15 +51,18 @@ def transformer_block(x: Tensor, heads: int, hidden: int, dropout: float, name: 
 
 def VisionTransformer(
     input_shape: Sequence[int] = (32, 32, 3), classes: int = 10, patch: int = 4, width: int = 64, depth: int = 4,
-    heads: int = 4, dropout: float = 0.0, name: str = "vit",
+    heads: int = 4, dropout: float = 0.0, pooling: str = "avg", name: str = "vit",
 ) -> Model:  # fmt: skip
-    """A small vision transformer: patches as tokens, their mean as the image (Dosovitskiy et al. 2020, 2010.11929).
+    """A small vision transformer: patches as tokens (Dosovitskiy et al. 2020, arXiv:2010.11929).
 
     input_shape: height, width and channels
     patch: height and width of a patch; both must divide the image's
     width, depth, heads: features of a token, blocks, attention heads
+    dropout: share of attention weights and of features left out in each block while training
+    pooling: what stands for the image: "avg", the mean of its tokens, or "token", a learned one before them
 
-    Raises `ShapeError` for images that do not divide into patches, `ValueError` for a width that heads do not divide.
+    Raises `ShapeError` for images that do not divide into patches, `ValueError` for a width that heads do not divide
+    and for another pooling.
 
     >>> import sardonyx as sx
     >>> sx.models.VisionTransformer((16, 16, 1), classes=3).output_shape
@@ -67,15 +73,19 @@ def VisionTransformer(
         raise ShapeError(f"VisionTransformer: images of {rows}×{columns} do not divide into patches of {patch}×{patch}")
     if width % heads:
         raise ValueError(f"VisionTransformer: heads={heads} does not divide width={width}")
+    if pooling not in ("avg", "token"):
+        raise ValueError(f"VisionTransformer: pooling must be 'avg' or 'token', got {pooling!r}")
     images = Input(input_shape, name="image")
     x = layers.Conv2D(width, patch, strides=patch, name="patches")(images)
     tokens = (rows // patch) * (columns // patch)
     x = layers.Reshape((tokens, width), name="tokens")(x)
-    x = layers.PositionEmbedding(tokens, name="positions")(x)
+    if pooling == "token":
+        x = layers.ClassToken(name="class_token")(x)
+    x = layers.PositionEmbedding(x.shape[1], name="positions")(x)
     for i in range(1, depth + 1):
         x = transformer_block(x, heads, 2 * width, dropout, f"block{i}")
     x = layers.LayerNormalization(epsilon=1e-6, name="norm")(x)
-    x = layers.GlobalAveragePooling1D(name="mean")(x)
+    x = x[:, 0] if pooling == "token" else layers.GlobalAveragePooling1D(name="mean")(x)
     return Model(images, layers.Dense(classes, activation="softmax", name="predictions")(x), name=name)
 
 
@@ -88,11 +98,16 @@ def _twice(x: Tensor, filters: int, name: str) -> Tensor:
 
 
 def UNet(
-    input_shape: Sequence[int] = (64, 64, 1), classes: int = 1, width: int = 16, depth: int = 3, name: str = "unet"
+    input_shape: Sequence[int | None] = (64, 64, 1),
+    classes: int = 1,
+    width: int = 16,
+    depth: int = 3,
+    name: str = "unet",
 ) -> Model:
     """A U-Net: a mask of the image's size, from what is seen at every resolution (Ronneberger et al. 2015).
 
     classes: 1 gives a probability for each point, more give a softmax over them
+    input_shape: height, width and channels; None for a height or width that is to vary, in multiples of 2**depth
     width, depth: filters of the first level, doubled at each of `depth` halvings of height and width
 
     Raises `ShapeError` for a height or width that cannot be halved that often.
@@ -106,7 +121,9 @@ def UNet(
             f"UNet: height and width must be multiples of {2**depth} (depth={depth}), got input_shape "
             f"{tuple(input_shape)}"
         )
-    x = images = Input(input_shape, name="image")
+    # A size that varies is known to be a multiple, or what was halved and doubled would not fit what was not.
+    sizes = [f"{2**depth}*{name}" if size is None else size for size, name in zip(input_shape, "hwc", strict=True)]
+    x = images = Input(sizes, name="image")
     skipped = []
     for level in range(depth):
         x = _twice(x, width * 2**level, f"down{level}")
@@ -128,6 +145,8 @@ def TextTransformer(
     """A transformer that classifies texts given as token numbers, 0 standing for no token (Vaswani et al. 2017).
 
     vocabulary: how many token numbers there are; length: the most tokens of a text, which may be shorter
+    width, depth, heads: features of a token, blocks, attention heads
+    dropout: share of attention weights and of features left out in each block while training
 
     Raises `ValueError` for a width that heads do not divide.
 
@@ -153,6 +172,9 @@ def TemporalConvNet(
     name: str = "tcn",
 ) -> Model:  # fmt: skip
     """A temporal convolutional network: at each time, a forecast from the past alone (Bai et al. 2018, 1803.01271).
+
+    features, outputs: numbers that go in and come out at each time
+    filters, kernel: of each convolution; dropout: share of its channels left out while training
 
     Takes (batch, time, features), gives (batch, time, outputs). Each of `depth` blocks looks twice as far back as the
     one before: 1 + 2 * (kernel - 1) * (2**depth - 1) steps in all.

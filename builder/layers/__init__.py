@@ -88,7 +88,7 @@ from .reshaping import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
-from .scaling import CustomScaleLayer, LayerScale, PositionEmbedding
+from .scaling import ClassToken, CustomScaleLayer, LayerScale, PositionEmbedding
 from .wrappers import TimeDistributed, Wrapper
 
 AvgPool1D = AveragePooling1D
@@ -142,6 +142,7 @@ __all__ = [
     "Bidirectional",
     "CategoryEncoding",
     "CenterCrop",
+    "ClassToken",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",

@@ -56,6 +56,27 @@ class CustomScaleLayer(Layer):
 
 
 @LAYERS.register()
+class ClassToken(Layer):
+    """Puts a learned vector before sequences of shape (batch, positions, features), to end as what is said of them all
+    (Devlin et al. 2018, arXiv:1810.04805).
+
+    >>> import sardonyx as sx
+    >>> sx.layers.ClassToken()(sx.ops.ones((2, 5, 4))).shape
+    (2, 6, 4)
+    """
+
+    def build(self, input_shape: Any) -> None:
+        """Make the vector."""
+        start = initializers.TruncatedNormal(stddev=0.02)
+        self.token = self.add_weight((1, 1, input_shape[-1]), start, name="token")
+
+    def call(self, inputs: Any) -> Any:
+        """Put it first."""
+        batch, _, features = inputs.shape
+        return ops.concatenate([ops.broadcast_to(self.token, (batch, 1, features)), inputs], axis=1)
+
+
+@LAYERS.register()
 class PositionEmbedding(Layer):
     """Adds a learned vector to each position of sequences of shape (batch, positions, features).
 

@@ -53,6 +53,12 @@ CASES: list[tuple[str, Callable[[], Any], Callable[[], Any], str]] = [
         lambda: stripes(16),
         "sparse_categorical_crossentropy",
     ),
+    (
+        "VisionTransformer-token",
+        lambda: sx.models.VisionTransformer((16, 16, 1), 2, width=16, depth=2, pooling="token"),
+        lambda: stripes(16),
+        "sparse_categorical_crossentropy",
+    ),
     ("UNet", lambda: sx.models.UNet((16, 16, 1), width=4, depth=2), blobs, "binary_crossentropy"),
     (
         "TextTransformer",
@@ -101,6 +107,7 @@ def test_no_token_changes_nothing():
 REFUSED = [
     (lambda: sx.models.VisionTransformer((30, 32, 3)), sx.ShapeError, "30×32 do not divide into patches of 4×4"),
     (lambda: sx.models.VisionTransformer(width=10, heads=4), ValueError, "heads=4 does not divide width=10"),
+    (lambda: sx.models.VisionTransformer(pooling="max"), ValueError, "pooling must be 'avg' or 'token', got 'max'"),
     (lambda: sx.models.TextTransformer(9, 2, width=10), ValueError, "TextTransformer: heads=4 does not divide width"),
     (
         lambda: sx.models.TextTransformer(9, 2, length=4).predict(np.ones((1, 5), np.int32), verbose=0),
@@ -120,3 +127,44 @@ REFUSED = [
 def test_refused(call: Callable[[], Any], kind: type[Exception], message: str):
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    ("build", "least"),
+    [
+        (lambda: sx.models.LeNet((16, 16, 1)), 0.95),
+        (lambda: sx.models.VisionTransformer((16, 16, 1), width=32, depth=2), 0.93),
+        (lambda: sx.models.VisionTransformer((16, 16, 1), width=32, depth=2, pooling="token"), 0.93),
+    ],
+    ids=["LeNet", "VisionTransformer-avg", "VisionTransformer-token"],
+)
+def test_reads_digits(build: Any, least: float):
+    """Written digits of people whose writing was not seen in training."""
+    (x, y), (x_test, y_test) = digits()
+    model = build()
+    model.compile(sx.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x, y, epochs=20, batch_size=32, verbose=0)
+    assert model.evaluate(x_test, y_test, verbose=0)[1] > least
+
+
+@pytest.mark.nightly
+def test_finds_digits():
+    """The points of a digit, out of an image with noise over it."""
+    (x, _), (x_test, _) = digits()
+    noise = np.random.default_rng(1)
+    noisy, noisy_test = (part + noise.normal(0, 0.5, part.shape).astype(np.float32) for part in (x, x_test))
+    model = sx.models.UNet((None, None, 1), width=8, depth=2)
+    model.compile(sx.optimizers.Adam(3e-3), "binary_crossentropy", metrics=[sx.metrics.BinaryIoU([1], threshold=0.5)])
+    model.fit(noisy, x > 0.5, epochs=6, batch_size=32, verbose=0)
+    assert model.evaluate(noisy_test, x_test > 0.5, verbose=0)[1] > 0.75
+    assert model.predict(np.zeros((1, 32, 24, 1)), verbose=0).shape == (1, 32, 24, 1)
+
+
+def digits() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Images of 16×16 points, values 0 ... 1, and the digits written."""
+    (x, y), (x_test, y_test) = sx.datasets.digits.load_data()
+    x, x_test = (
+        np.asarray(part, np.float32).reshape(-1, 8, 8, 1).repeat(2, 1).repeat(2, 2) / part.max() for part in (x, x_test)
+    )
+    return (x, y), (x_test, y_test)
