@@ -12,6 +12,7 @@ from ..exporters.weights import clean_name
 from ..trainer.core.spec import TensorSpec
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import Trace
+from .frozen import FreezingImporter, frozen_model
 from .functional import Functional
 from .input import Input
 from .lifting import LiftingImporter
@@ -19,18 +20,28 @@ from .onnx_operator import NotTensorsError, OnnxOperator
 
 
 def imported_model(
-    source: Source, name: str | None = None, shapes: Mapping[str, Any] | None = None, lift: bool = True
+    source: Source,
+    name: str | None = None,
+    shapes: Mapping[str, Any] | None = None,
+    lift: bool = True,
+    frozen: bool | str = False,
 ) -> Functional:
     """The model that an ONNX file describes: its nodes are layers, its floating-point weights variables, all frozen.
 
     source: a file, checked by `exporters.read.open_source`
     shapes: other shapes than the file's for inputs by name
     lift: whether runs of nodes that are one layer of ours become that layer
+    frozen: "unsupported" keeps what we cannot compute or differentiate on onnxruntime, True the whole file
 
     Raises `UnsupportedOperatorError` naming the node for what cannot be computed.
     """
+    if frozen is True:
+        return frozen_model(source, name, shapes)
+    if frozen not in (False, "unsupported"):
+        raise ValueError(f'frozen: expected True, False or "unsupported", got {frozen!r}')
+    kind = FreezingImporter if frozen else LiftingImporter if lift else Importer
     with Trace(records=True):
-        importer = (LiftingImporter if lift else Importer)(source, lambda *piece: _layer(importer, *piece), _input, shapes)
+        importer: Importer = kind(source, lambda *piece: _layer(importer, *piece), _input, shapes)
         imported = importer.run()
     inputs, outputs = imported.inputs, imported.outputs
     model = Functional(

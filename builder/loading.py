@@ -34,6 +34,8 @@ def load_model(
     safe_mode: bool = True,
     *,
     shapes: Mapping[str, Sequence[Any]] | None = None,
+    lift: bool = True,
+    frozen: bool | str = False,
 ) -> Any:
     """The model that `Model.save` wrote: layers, weights, compile options and the optimizer's state (Keras name).
 
@@ -44,6 +46,9 @@ def load_model(
     compile: whether to compile the model as it was, ready to be trained on
     safe_mode: whether to refuse code in the file (of `Lambda` layers); none is run in either case
     shapes: of other libraries' files, other shapes for inputs by name: numbers, names, or None for any size
+    lift: whether nodes of such a file that are one layer of ours become that layer (Conv2D, Dense, LSTM, ...)
+    frozen: True runs such a file whole on onnxruntime (`FrozenONNX`), without a gradient; "unsupported" only the parts
+        whose operators are not known here or have no gradient
 
     A class that is not known here, or cannot be made again, is replaced by what was recorded of it (`RecordedModel`),
     with a warning that names it and what is lost; so are unknown metrics left out, and a model whose loss or optimizer
@@ -62,7 +67,7 @@ def load_model(
         source = open_source(path)
         properties = training_info.properties(source.frame)
         if PROPERTY not in properties:
-            return imported_model(source, path.stem, shapes)
+            return imported_model(source, path.stem, shapes, lift, frozen)
         if shapes:
             raise ValueError("shapes= is for files of other libraries; this one was saved here: give its Input sizes")
         record = read_record(properties)
@@ -87,7 +92,7 @@ def load_model(
             state = {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
             restore_optimizer(model.optimizer, record["optimizer"], own, state)  # type: ignore[attr-defined]
     if "metadata" in record:
-        model._metadata = {str(key): str(value) for key, value in record["metadata"].items()}
+        vars(model)["_metadata"] = {str(key): str(value) for key, value in record["metadata"].items()}
     if "pieces" in record:
         know_again(model, source, record["pieces"])
     warn_of_loss(model, "load_model", notes)

@@ -47,8 +47,9 @@ class OnnxGraph:
     """Nodes in order of execution, with the names of inputs and outputs, the initializers, and what is known of values.
 
     Names are unique over a graph and its subgraphs; initializers stand in the outermost graph only. `origins` tells of
-    each initializer that holds a variable, or was computed from one, how it comes from it. `protos` are initializers that
-    are written as they stood in a file; passes know nothing of them.
+    each initializer that holds a variable, or was computed from one, how it comes from it. `protos` are initializers
+    that are written as they stood in a file; passes know nothing of them. `domains` are versions of operators that are
+    not ONNX's own.
     """
 
     name: str
@@ -58,6 +59,7 @@ class OnnxGraph:
     initializers: dict[str, np.ndarray] = field(default_factory=dict)
     specs: dict[str, TensorSpec] = field(default_factory=dict)
     origins: dict[str, Origin] = field(default_factory=dict)
+    domains: dict[str, int] = field(default_factory=dict)
     protos: dict[str, Any] = field(default_factory=dict)
 
     def producers(self) -> dict[str, OnnxNode]:

@@ -85,7 +85,7 @@ def model_proto(graph: OnnxGraph, opset: int, metadata: dict[str, str] | None = 
     ir_version = max(IR_VERSION, onnx.helper.find_min_ir_version_for([onnx.helper.make_opsetid("", opset)]))
     model = onnx.helper.make_model(
         graph_proto(graph),
-        opset_imports=[onnx.helper.make_opsetid("", opset)],
+        opset_imports=[onnx.helper.make_opsetid(*x) for x in (("", opset), *sorted(graph.domains.items()))],
         producer_name="sardonyx",
         producer_version=__version__,
         ir_version=ir_version,
