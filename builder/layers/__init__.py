@@ -18,6 +18,7 @@ from .convolution import Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3
 from .core import Identity, Lambda, Masking
 from .dense import Dense, EinsumDense, Embedding
 from .depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
+from .frozen import FrozenONNX
 from .merging import (
     Add,
     Average,
@@ -169,6 +170,7 @@ __all__ = [
     "EinsumDense",
     "Embedding",
     "Flatten",
+    "FrozenONNX",
     "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
