@@ -11,6 +11,7 @@ from .core.dims import is_static
 from .core.graph import Graph, Node
 from .core.tensor import Tensor
 from .core.variable import Variable
+from .flat_fusion import fused_nodes
 from .flat_kernels import Place, form_of
 from .flat_slots import Memory, Slot, fill, fill_all
 
@@ -40,13 +41,14 @@ class FlatProgram:
         self._kept: list[Any] = []
         self.inputs = [self._varying(x) for x in graph.inputs]
         self.read: list[tuple[Variable, Slot]] = []
-        last = last_uses(graph)
+        nodes = fused_nodes(graph)
+        last = last_uses(graph, nodes)
         for number, target in (into or {}).items():
             tensor = graph.results[number]
             if tensor.symbol is not None and tensor.symbol.node is not None and id(tensor) not in self._slots:
                 self._slots[id(tensor)] = Slot(tensor.spec, target)
         ends: dict[int, list[Slot]] = {}
-        for place, node in enumerate(graph.nodes):
+        for place, node in enumerate(nodes):
             self._add(place, node, last, ends)
         self.results = [self._slot(x) for x in graph.results]
         self.assigned = [(variable, self._slot(x)) for variable, x in graph.assigns.items()]
@@ -142,13 +144,12 @@ class FlatProgram:
             slot.array = None
 
 
-def last_uses(graph: Graph) -> dict[int, int]:
-    """For each tensor of the nodes, the number of the last node that may read its memory.
+def last_uses(graph: Graph, nodes: Sequence[Node]) -> dict[int, int]:
+    """For each tensor of a graph's nodes, the number of the last node that may read its memory.
 
     What a kernel returns may be a view of what it was given, so that each result keeps the inputs of its node.
     """
     last: dict[int, int] = {id(x): ALWAYS for x in [*graph.results, *graph.assigns.values()]}
-    nodes = graph.nodes
     for number in range(len(nodes) - 1, -1, -1):
         node = nodes[number]
         own = [last.setdefault(id(x), number) for x in node.outputs]
@@ -165,6 +166,10 @@ def has_own_memory(node: Node) -> bool:
 
 
 OWN_MEMORY = frozenset({
-    "gate", "matmul", "relu", "sparse_softmax_cross_entropy", "sparse_softmax_cross_entropy_gradient", "sum",
+    "average_pool", "average_pool_gradient", "batch_normalization_gradient", "batch_normalization_training",
+    "convolution", "convolution_gradients", "convolution_input_gradient", "convolution_kernel_gradient",
+    "convolution_relu", "gate", "matmul", "max_pool", "max_pool_gradient", "pooled_convolution",
+    "pooled_convolution_gradients", "relu", "sparse_softmax_cross_entropy", "sparse_softmax_cross_entropy_gradient",
+    "sum",
 })  # fmt: skip
 """Primitives whose kernels make an array of their own."""

@@ -148,23 +148,69 @@ def _tile_view(framed: np.ndarray, top: int, rows: int, columns: int) -> np.ndar
     return np.ndarray(shape, framed.dtype, framed, top * TILE * line, steps)
 
 
-def _result_tiles(image: np.ndarray, block: _Block, wide: int) -> np.ndarray:
-    """View (4, 4, images, rows, columns, channels) of a block's tiles in results that tiles fill."""
-    part = image[block.images, block.top * TILE : (block.top + block.rows) * TILE]
-    split = part.reshape(part.shape[0], block.rows, TILE, wide, TILE, image.shape[-1])
+def _result_tiles(image: np.ndarray, block: _Block, wide: int, side: int = TILE) -> np.ndarray:
+    """View (side, side, images, rows, columns, channels) of a block's tiles in results that tiles fill."""
+    part = image[block.images, block.top * side : (block.top + block.rows) * side]
+    split = part.reshape(part.shape[0], block.rows, side, wide, side, image.shape[-1])
     return split.transpose(2, 4, 0, 1, 3, 5)
 
 
-def _tiled(dy: np.ndarray, plan: _Plan) -> np.ndarray:
+def _tiled(dy: np.ndarray, plan: _Plan, side: int) -> np.ndarray:
     """The results' gradient with zeros to whole tiles."""
-    covered = plan.high * TILE, plan.wide * TILE
-    if covered == plan.sizes:
+    high, wide = dy.shape[1:-1]
+    covered = plan.high * side, plan.wide * side
+    if covered == (high, wide):
         return dy
     padded = empty((dy.shape[0], *covered, dy.shape[-1]), dy.dtype)
-    padded[:, plan.sizes[0] :] = 0
-    padded[:, : plan.sizes[0], plan.sizes[1] :] = 0
-    padded[:, : plan.sizes[0], : plan.sizes[1]] = dy
+    padded[:, high:] = 0
+    padded[:, :high, wide:] = 0
+    padded[:, :high, :wide] = dy
     return padded
+
+
+class Windows:
+    """Max-pooling of results by windows of 2x2 side by side, while a block of tiles is in the cache.
+
+    chosen: (12, tiles * filters): for the 4 windows of each tile whether the left cell is the first largest of the
+    upper row, then the same of the lower row, then whether the largest of all is in the upper row; None if not wanted
+    """
+
+    def __init__(self, plan: _Plan, filters: int, dtype: np.dtype, chosen: np.ndarray | None) -> None:
+        self.chosen = chosen
+        self.largest, self.pooled = (_Scratch(plan, n * filters, dtype) for n in (8, 4))
+        self.place = 0
+
+    def _masks(self, count: int) -> np.ndarray:
+        """The masks of the next block: (3, 2, 2, its tiles * filters)."""
+        part = self.chosen[:, self.place : self.place + count]  # pyright: ignore[reportOptionalSubscript]
+        self.place += count
+        return part.reshape(3, 2, 2, count)
+
+    def pool(self, results: np.ndarray) -> np.ndarray:
+        """Results (16, tiles * filters) pooled: (4, tiles * filters)."""
+        count = results.shape[1]
+        cells = results.reshape(2, 2, 2, 2, count)
+        left, right = cells[:, :, :, 0], cells[:, :, :, 1]
+        rows = np.maximum(left, right, out=self.largest(2, 2, 2, count))
+        upper, lower = rows[:, 0], rows[:, 1]
+        if self.chosen is not None:
+            masks = self._masks(count)
+            np.greater_equal(left[:, 0], right[:, 0], out=masks[0])
+            np.greater_equal(left[:, 1], right[:, 1], out=masks[1])
+            np.greater_equal(upper, lower, out=masks[2])
+        return np.maximum(upper, lower, out=self.pooled(2, 2, count)).reshape(4, count)
+
+    def spread(self, tiles: np.ndarray, out: np.ndarray) -> None:
+        """Gradients of windows (2, 2, ...) to those of results (16, tiles * filters): to each first largest cell."""
+        count = out.shape[1]
+        gradients = self.pooled(2, 2, count)
+        np.copyto(gradients.reshape(tiles.shape), tiles)
+        masks, cells, rows = self._masks(count), out.reshape(2, 2, 2, 2, count), self.largest(2, 2, 2, count)
+        np.multiply(gradients, masks[2], out=rows[0])
+        np.subtract(gradients, rows[0], out=rows[1])
+        for i in range(2):
+            left = np.multiply(rows[i], masks[i], out=cells[:, i, :, 0])
+            np.subtract(rows[i], left, out=cells[:, i, :, 1])
 
 
 def correlate_3x3(
@@ -172,21 +218,49 @@ def correlate_3x3(
 ) -> np.ndarray:
     """`out[n, i, j] = sum over a, b of x[n, i + a - low, j + b - low] @ kernel[a, b]`."""
     depth, filters = kernel.shape[-2:]
+    plan = _Plan(x.shape[0], sizes, REACH * REACH * max(depth, filters) * x.itemsize)
+    return _correlate(x, kernel, lows, plan, finish, None, sizes)
+
+
+def correlate_3x3_pooled(
+    x: np.ndarray, kernel: np.ndarray, lows: Sizes, sizes: Sizes, finish: Finish, choose: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """`correlate_3x3`, then max-pooling by windows of 2x2; and the choice of each window, as `Windows` has it."""
+    depth, filters = kernel.shape[-2:]
+    plan = _Plan(x.shape[0], sizes, REACH * REACH * max(depth, filters) * x.itemsize)
+    count = x.shape[0] * plan.high * plan.wide * filters
+    chosen = empty((12, count), np.dtype(bool)) if choose else None
+    windows = Windows(plan, filters, x.dtype, chosen)
+    return _correlate(x, kernel, lows, plan, finish, windows, (sizes[0] // 2, sizes[1] // 2)), chosen
+
+
+def _correlate(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    lows: Sizes,
+    plan: _Plan,
+    finish: Finish | None,
+    windows: Windows | None,
+    sizes: Sizes,
+) -> np.ndarray:
+    depth, filters = kernel.shape[-2:]
     form = transforms(x.dtype)
     weights = (form.kernel @ kernel.reshape(9, -1)).reshape(REACH * REACH, depth, filters)
-    plan = _Plan(x.shape[0], sizes, REACH * REACH * max(depth, filters) * x.itemsize)
-    out = empty((x.shape[0], plan.high * TILE, plan.wide * TILE, filters), x.dtype)
+    side = TILE if windows is None else TILE // 2
+    out = empty((x.shape[0], plan.high * side, plan.wide * side, filters), x.dtype)
     # patches are done with when their transform is there, and products when the results are
     patches, products = (_Scratch(plan, REACH * REACH * n, x.dtype) for n in (max(depth, filters), filters))
     for block in _blocks(x, lows, plan, patches):
         found = np.matmul(block.transformed, weights, out=products(REACH * REACH, block.count, filters))
-        target = _result_tiles(out, block, plan.wide)
+        target = _result_tiles(out, block, plan.wide, side)
         results = patches(TILE * TILE, block.count * filters)
         np.matmul(form.result, found.reshape(REACH * REACH, -1), out=results)
         if finish is not None:
             finish(results.reshape(-1, filters))
+        if windows is not None:
+            results = windows.pool(results)
         np.copyto(target, results.reshape(target.shape))
-    if (plan.high * TILE, plan.wide * TILE) == sizes:
+    if out.shape[1:-1] == sizes:
         return out
     return np.ascontiguousarray(out[:, : sizes[0], : sizes[1]])
 
@@ -203,22 +277,39 @@ def correlate_3x3_gradients(
     return _gradients(x, dy, kernel, lows)  # pyright: ignore[reportReturnType]
 
 
+def correlate_3x3_pooled_gradients(
+    x: np.ndarray, dy: np.ndarray, chosen: np.ndarray, kernel: np.ndarray, lows: Sizes, sizes: Sizes
+) -> tuple[np.ndarray, np.ndarray]:
+    """Adjoints of `correlate_3x3` and the pooling of its results (of spatial sizes `sizes`), whose gradient is dy."""
+    return _gradients(x, dy, kernel, lows, sizes, chosen)  # pyright: ignore[reportReturnType]
+
+
 def _gradients(
-    x: np.ndarray, dy: np.ndarray, kernel: np.ndarray | None, lows: Sizes
+    x: np.ndarray,
+    dy: np.ndarray,
+    kernel: np.ndarray | None,
+    lows: Sizes,
+    sizes: Sizes | None = None,
+    chosen: np.ndarray | None = None,
 ) -> tuple[np.ndarray | None, np.ndarray]:
     depth, filters = x.shape[-1], dy.shape[-1]
     form = transforms(x.dtype)
     spread = np.ascontiguousarray(form.result.T)
-    plan = _Plan(x.shape[0], dy.shape[1:-1], REACH * REACH * max(depth, filters) * x.itemsize)
-    dy = _tiled(dy, plan)
+    plan = _Plan(x.shape[0], sizes or dy.shape[1:-1], REACH * REACH * max(depth, filters) * x.itemsize)
+    windows = None if chosen is None else Windows(plan, filters, x.dtype, chosen)
+    side = TILE if windows is None else TILE // 2
+    dy = _tiled(dy, plan, side)
     room, gradients = (_Scratch(plan, REACH * REACH * n, x.dtype) for n in (max(depth, filters), filters))
     total = np.zeros((REACH * REACH, depth, filters), x.dtype)
     scratch = np.empty_like(total)
     images = None if kernel is None else _ImageGradient(x, kernel, lows, plan)
     for block in _blocks(x, lows, plan, room):
-        tiles_of_dy = _result_tiles(dy, block, plan.wide)
+        tiles_of_dy = _result_tiles(dy, block, plan.wide, side)
         gathered = room(TILE * TILE, block.count * filters)
-        np.copyto(gathered.reshape(tiles_of_dy.shape), tiles_of_dy)
+        if windows is None:
+            np.copyto(gathered.reshape(tiles_of_dy.shape), tiles_of_dy)
+        else:
+            windows.spread(tiles_of_dy, gathered)
         found = np.matmul(spread, gathered, out=gradients(REACH * REACH, block.count * filters))
         found = found.reshape(REACH * REACH, block.count, filters)
         np.matmul(block.transformed.transpose(0, 2, 1), found, out=scratch)

@@ -1,0 +1,106 @@
+"""Nodes that a flat program runs together give what they give one by one, and only where nothing else reads between."""
+
+import numpy as np
+import pytest
+
+import sardonyx as sx
+from sardonyx.trainer.flat_fusion import fused_nodes
+from sardonyx.trainer.flat_program import FlatProgram
+
+
+def pooled(x, k, b, **options):
+    return sx.ops.max_pool(sx.ops.relu(sx.ops.conv(x, k, bias=b, **options)), 2)
+
+
+def read_twice(x, k, b):
+    y = sx.ops.relu(sx.ops.conv(x, k, bias=b))
+    return sx.ops.max_pool(y, 2) + sx.ops.mean(y)
+
+
+def pooled_twice(x, k, b):
+    y = sx.ops.relu(sx.ops.conv(x, k, bias=b))
+    return sx.ops.max_pool(y, 2) + sx.ops.average_pool(y, 2)
+
+
+def not_rectified(x, k, b):
+    return sx.ops.max_pool(sx.ops.conv(x, k, bias=b), 2)
+
+
+def read_before_relu(x, k, b):
+    y = sx.ops.conv(x, k, bias=b)
+    return sx.ops.relu(y) + y
+
+
+ALL, RELU, NONE = ("pooled_convolution", "pooled_convolution_gradients"), ("convolution_relu",), ()
+WIDE = (3, 3, 16, 24)
+# name, function, image, kernel, whether there is a bias, what stands in the program
+CASES = [
+    ("valid", pooled, (3, 14, 14, 16), WIDE, True, ALL),
+    ("odd_sizes", pooled, (2, 13, 11, 16), WIDE, True, ALL),
+    ("one_image", pooled, (1, 6, 10, 16), WIDE, True, ALL),
+    ("no_bias", pooled, (2, 10, 10, 16), WIDE, False, ALL),
+    ("same", lambda x, k, b: pooled(x, k, b, padding="same"), (2, 8, 12, 16), WIDE, True, ALL),
+    ("few_channels", pooled, (2, 10, 10, 3), (3, 3, 3, 8), True, RELU),
+    ("stride", lambda x, k, b: pooled(x, k, b, strides=2), (2, 13, 13, 16), WIDE, True, RELU),
+    ("groups", pooled, (2, 9, 9, 8), (3, 3, 2, 8), True, RELU),
+    ("channels_first", lambda x, k, b: sx.ops.max_pool(
+        sx.ops.relu(sx.ops.conv(x, k, bias=b, data_format="channels_first")), 2, data_format="channels_first"
+    ), (2, 16, 10, 10), WIDE, True, RELU),
+    ("overlapping", lambda x, k, b: sx.ops.max_pool(sx.ops.relu(sx.ops.conv(x, k, bias=b)), 3, 2),
+        (2, 11, 11, 16), WIDE, True, RELU),
+    ("read_twice", read_twice, (2, 10, 10, 16), WIDE, True, RELU),
+    ("pooled_twice", pooled_twice, (2, 10, 10, 16), WIDE, True, RELU),
+    ("not_rectified", not_rectified, (2, 10, 10, 16), WIDE, True, NONE),
+    ("read_before_relu", read_before_relu, (2, 10, 10, 16), WIDE, True, NONE),
+]  # fmt: skip
+PARTS = [c[1:] for c in CASES], [c[0] for c in CASES]
+
+
+def arrays_of(image, kernel, has_bias):
+    generator = np.random.default_rng(0)
+    # whole numbers give ties, of which the first takes the gradient
+    shapes = [image, kernel, *([kernel[-1:]] if has_bias else [])]
+    return [generator.integers(-2, 3, shape).astype(np.float32) for shape in shapes]
+
+
+@pytest.mark.parametrize(("function", "image", "kernel", "has_bias", "expected"), PARTS[0], ids=PARTS[1])
+def test_gradients(function, image, kernel, has_bias, expected):
+    def step(x, k, b=None):
+        sources = [x, k] if b is None else [x, k, b]
+        with sx.GradientTape() as tape:
+            tape.watch(sources)
+            y = function(x, k, b)
+            loss = sx.ops.sum(y * y)
+        return [y, *tape.gradient(loss, sources)]
+
+    check(step, arrays_of(image, kernel, has_bias), expected)
+
+
+@pytest.mark.parametrize(("function", "image", "kernel", "has_bias", "expected"), PARTS[0], ids=PARTS[1])
+def test_results_alone(function, image, kernel, has_bias, expected):
+    def step(x, k, b=None):
+        return [function(x, k, b)]
+
+    check(step, arrays_of(image, kernel, has_bias), expected[:1])
+
+
+def check(step, arrays, expected):
+    graph = sx.trace(step, *[sx.TensorSpec(a.shape) for a in arrays])
+    names = [node.primitive.name for node in fused_nodes(graph)]
+    made = {"pooled_convolution", "pooled_convolution_gradients", "convolution_relu"}
+    assert tuple(name for name in names if name in made) == expected
+    program = FlatProgram(graph)
+    for _ in range(2):
+        program.run(arrays)
+        for slot, wanted in zip(program.results, step(*map(sx.Tensor, arrays)), strict=True):
+            np.testing.assert_allclose(slot.array, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
+
+
+def test_a_result_that_is_wanted_stays():
+    """The rectified convolution is a result itself, so pooling stays apart."""
+
+    def step(x, k):
+        y = sx.ops.relu(sx.ops.conv(x, k))
+        return [y, sx.ops.max_pool(y, 2)]
+
+    check(step, arrays_of((2, 10, 10, 16), WIDE, False), RELU)
