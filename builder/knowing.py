@@ -16,7 +16,7 @@ def know_again(model: Any, source: Source, output_names: Sequence[str]) -> None:
     output_names: of the model then
     """
     own = source.without(lambda key: key.startswith("sardonyx."))
-    layers = model.walk_layers()
+    layers = [layer for layer in model.walk_layers() if layer is not model]
     for layer in layers:
         if getattr(layer, "fragment", None) is not None:
             layer.fragment.source = own

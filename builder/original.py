@@ -167,6 +167,17 @@ def parts_of(graph: Graph) -> list[tuple[Part, list[Node]]]:
     return [(part, nodes) for part, nodes in found.values() if part is not None]
 
 
+def complete(graph: Graph) -> list[tuple[Part, list[Node]]]:
+    """The parts of a graph, which gets the nodes of tensors that a part takes only to look at their sizes."""
+    parts, count = parts_of(graph), -1
+    while len(graph.nodes) != count:
+        count = len(graph.nodes)
+        entering = [x for part, _ in parts for x in part.arguments if isinstance(x, Tensor)]
+        graph.nodes = Graph(graph.inputs, [*graph.results, *entering]).nodes
+        parts = parts_of(graph)
+    return parts
+
+
 def _part(call: LayerCall, place: int) -> Part | None:
     """The call as a piece of a file; None where it is not called as its nodes were."""
     piece = piece_of(call.layer, place)
@@ -185,7 +196,7 @@ def rewritten(model: Any, graph: Graph, output_names: Sequence[str], options: Ma
 
     options: of `exporters.convert.to_onnx`, with the version of the operators if one is wanted
     """
-    parts = parts_of(graph)
+    parts = complete(graph)
     sources, wanted = sources_of(model.plan.layers()), options.get("opset")
     frame = frame_of(sources, wanted, True)
     keeper = Keeper(parts, graph, frame.opsets)

@@ -31,7 +31,7 @@ UNPACKED = ("DequantizeLinear", "Cast")
 def find_weights(model: Any, trainable: bool = True) -> dict[str, Variable]:
     """The floating-point weights of a model by name, as variables that hold the file's arrays.
 
-    Single numbers stay constants; so does what says what an operator does, such as scales of a Resize.
+    Single numbers stay constants; so do masks, and what says what an operator does, such as scales of a Resize.
     """
     fixed = roles(model.graph.node, STATISTICS)
     return {
@@ -44,9 +44,11 @@ def stored_weights(model: Any) -> dict[str, np.ndarray]:
     """The values that a file gives to its weights, by the names of initializers or of what nodes make of these."""
     nodes = model.graph.node
     arrays: dict[str, np.ndarray] = {x.name: tensor_array(x) for x in model.graph.initializer}
+    single: set[str] = set()
     for node in nodes:
         if node.op_type == "Constant" and not node.domain and node.attribute and node.attribute[0].name == "value":
             arrays[node.output[0]] = tensor_array(node.attribute[0].t)
+            single.update(node.output if arrays[node.output[0]].size == 1 else ())
     packed: set[str] = set()
     outputs = {x.name for x in model.graph.output}
     read: set[str] = set()
@@ -57,12 +59,17 @@ def stored_weights(model: Any) -> dict[str, np.ndarray]:
         else:
             arrays[node.output[0]] = found
             packed.update(node.input)
-    unlearned = roles(nodes, UNLEARNED)
+    unlearned = roles(nodes, UNLEARNED) | single
     return {
         name: array for name, array in arrays.items()
         if array.dtype.kind == "f" and array.dtype.num < 256 and array.ndim and name not in unlearned
-        and (name not in packed or name in read)
+        and (name not in packed or name in read) and _is_finite(array)
     }  # fmt: skip
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    """Whether a small array is a weight's and not a mask's, which has infinite elements."""
+    return array.size > 65536 or bool(np.isfinite(array).all())
 
 
 def roles(nodes: Any, table: Mapping[str, tuple[int, ...]]) -> set[str]:

@@ -74,6 +74,8 @@ def _is_symbolic(x: Value) -> bool:
 
 def _loop_symbolically(call: Call, body: Any, limit: Any, condition: Any, carried: Sequence[Value]) -> Any:
     """A loop whose end is only known when the model runs."""
+    if isinstance(limit, Sizes) and (condition is None or _is_true(_plain(condition))):
+        return _loop_of_size(call, body, limit.array.reshape(-1)[0], carried)
     if body.outputs - 1 - len(carried):
         raise UnsupportedOperatorError(
             f"{call.label}: the loop stacks results, and how often it runs depends on the model's inputs. Keep this "
@@ -89,6 +91,29 @@ def _loop_symbolically(call: Call, body: Any, limit: Any, condition: Any, carrie
     start = (Tensor(np.asarray(0, np.int64)), begin, *[_tensor(call, x) for x in carried])
     found = ops.while_loop(lambda i, going, *_: ops.logical_and(going, ops.less(i, most)), step, start)
     return tuple(found[2:])
+
+
+def _is_true(value: Value) -> bool:
+    found = known(value)
+    return found is not None and bool(found.reshape(-1)[0])
+
+
+def _loop_of_size(call: Call, body: Any, length: Any, carried: Sequence[Value]) -> tuple[Value, ...]:
+    """A loop that runs as often as a size says, results stacked: a scan over the numbers of its steps."""
+
+    def step(carry: Any, i: Tensor) -> Any:
+        found = [_plain(x) for x in body(ops.reshape(i, ()), Tensor(np.asarray(True)), *carry)]
+        if not _is_true(found[0]):
+            raise UnsupportedOperatorError(
+                f"{call.label}: the loop may end before its last step, which is only known when it runs, and stacks "
+                "results. Keep this part on onnxruntime: load_model(path, frozen='unsupported')."
+            )
+        made = [_tensor(call, x) for x in found[1:]]
+        return made[: len(carried)], made[len(carried) :]
+
+    start = [_tensor(call, x) for x in carried]
+    last, stacked = ops.scan(step, start, ops.arange(length, dtype="int64"))
+    return (*last, *stacked)
 
 
 def _from_first(x: Tensor, axis: int, backwards: bool) -> Tensor:
