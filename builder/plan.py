@@ -269,8 +269,13 @@ def _any_fitting(pairs: Sequence[tuple[Dim, int]], sizes: dict[str, Any]) -> dic
     """
     unknown = sorted({name for size, _ in pairs for name in names(size) - sizes.keys()})
     largest = max(actual for _, actual in pairs)
-    limit = 64 * (largest + 1) if len(unknown) < 2 else largest + 2
-    for values in itertools.islice(itertools.product(range(limit), repeat=len(unknown)), 100_000):
+    choices: list[Sequence[int]] = []
+    for name in unknown:
+        own = [(size, actual) for size, actual in pairs if names(size) - sizes.keys() == {name}]
+        limit = 64 * (largest + 1) if own or len(unknown) < 2 else largest + 2
+        fitting = [n for n in range(limit) if all(substitute(size, {**sizes, name: n}) == a for size, a in own)]
+        choices.append(fitting[:64] if own else fitting)
+    for values in itertools.islice(itertools.product(*choices), 100_000):
         found = dict(zip(unknown, values, strict=True))
         if all(substitute(size, {**sizes, **found}) == actual for size, actual in pairs):
             return found

@@ -19,12 +19,16 @@ from ..signature import call_signature
 from .draft import Draft
 from .known_sizes import KnownSizes
 from .places import results_of, step_name
-from .repairs import attribute_choices, operand_choices
+from .repairs import attribute_choices, operand_choices, whole_axis
 
 ATTEMPTS = 40
 """How often all steps are run again with other choices before it is said that there is no way."""
 
-MISFITS = (ShapeError, DtypeError, UndecidableSize)
+READINGS = 8
+"""How many ways to read the numbers inside one layer are tried."""
+
+MISFITS = (ShapeError, DtypeError, UndecidableSize, ValueError)
+"""What shape inference raises, and what operators of files do whose arithmetic a symbolic size does not take."""
 
 
 class Choices:
@@ -35,25 +39,30 @@ class Choices:
         self.reached = 0
 
     def take(self, candidates: Iterator[Callable[[], Any]], fits: Callable[[Any], str | None]) -> Any:
-        """The result of the candidate to be tried now; raises the first misfit where there is none left."""
+        """The result of the candidate to be tried now; raises the first misfit where there is none left.
+
+        Candidates whose results have the shapes of one before are the same.
+        """
         if self.reached == len(self.taken):
             self.taken.append(0)
         wanted, place = self.taken[self.reached], self.reached
         self.reached += 1
+        seen: list[Any] = []
         first: Exception | None = None
         for candidate in candidates:
             try:
                 found = candidate()
                 problem = fits(found)
             except MISFITS as error:
-                problem, first = str(error), first or error
-            else:
-                if problem is None:
-                    if wanted == 0:
-                        return found
-                    wanted -= 1
-                else:
-                    first = first or ShapeError(problem)
+                first = first or error
+                continue
+            shapes = [getattr(x, "shape", None) for x in found]
+            if problem is not None:
+                first = first or ShapeError(problem)
+            elif shapes not in seen:
+                seen.append(shapes)
+                if len(seen) > wanted:
+                    return found
         del self.taken[place:]  # nothing is left to be tried here: the choice before this one was wrong
         raise first or ShapeError("no other shape fits here")
 
@@ -103,39 +112,64 @@ class Freeing:
             raise self._told(step, error) from None
 
     def choices_of(
-        self, primitive: Any, values: list[Any], attributes: dict[str, Any], old: list[Any], fits: Any
-    ) -> list[Any]:
+        self, primitive: Any, values: list[Any], attributes: dict[str, Any], old: list[Any], fits: Any,
+        choices: Choices | None = None,
+    ) -> list[Any]:  # fmt: skip
         """The results of a primitive, with its attributes or operands repaired where need be."""
         new = [() if x is None else x.shape for x in values]
 
         def candidates() -> Iterator[Callable[[], Any]]:
+            if primitive.name == "take" and (whole := whole_axis(self.known, values, attributes, old)) is not None:
+                yield lambda: [whole]
             for choice in attribute_choices(primitive.name, self.known, attributes, old, new):
                 yield lambda choice=choice: tree.flatten(primitive(*values, **choice))
             for operands in operand_choices(self.known, values):
                 yield lambda operands=operands: tree.flatten(primitive(*operands, **attributes))
 
-        return self.choices.take(candidates(), fits)
+        return (choices or self.choices).take(candidates(), fits)
 
     # -- layers ----------------------------------------------------------------------------------------------------
 
     def _layer(self, call: LayerCall) -> list[Any]:
         layer = self._nested.get(id(call.layer))
-        try:
-            results = tree.flatten(self._called(call, layer))
-            problem = self._misfit(call, results)
-            if problem is None:
-                return results
-            error: Exception = ShapeError(problem)
-        except MISFITS as refused:
-            error = refused
-        if getattr(call.layer, "_plan", None) is not None:
+        if layer is None and self._is_fixed(call):
             return self._nested_model(call)
-        repaired = self._with_other_arguments(call, layer)
-        if repaired is not None:
-            return repaired
-        if _follows_mode(call.layer) or not _has_operations(call):
+        is_model = getattr(call.layer, "_plan", None) is not None
+
+        can_open = not is_model and not _follows_mode(call.layer) and bool(call.input_tensors())
+
+        def candidates() -> Iterator[Callable[[], Any]]:
+            if can_open and _cuts_to_size(call):
+                yield lambda: self._opened(call, Choices())
+            yield lambda: tree.flatten(self._called(call, layer))
+            if is_model:
+                yield lambda: self._nested_model(call)
+                return
+            yield from self._with_other_arguments(call, layer)
+            if can_open:
+                choices = Choices()
+                for _ in range(READINGS):
+                    yield lambda: self._opened(call, choices)
+                    if not choices.next():
+                        break
+
+        try:
+            return self.choices.take(candidates(), lambda found: self._misfit(call, found))
+        except MISFITS as error:
             raise self._told(call, error) from None
-        return self._opened(call, error)
+
+    def _is_fixed(self, call: LayerCall) -> bool:
+        """Whether a nested model says a number for a size that is freed."""
+        inner = getattr(call.layer, "_plan", None)
+        if inner is None:
+            return False
+        arguments, _ = self.draft.arguments(call)
+        given = [x for x in tree.flatten(arguments) if x is not None]
+        return any(
+            isinstance(size, int) and self.known.is_freed(actual)
+            for x, value in zip(inner.input_tensors, given, strict=True)
+            for size, actual in zip(x.shape, value.shape, strict=True)
+        )
 
     def _called(self, call: LayerCall, layer: Any) -> Any:
         arguments, keywords = self.draft.arguments(call)
@@ -143,8 +177,8 @@ class Freeing:
         self.draft.forget_file(call, run, [arguments, keywords])
         return run(*arguments, **keywords)
 
-    def _with_other_arguments(self, call: LayerCall, layer: Any) -> list[Any] | None:
-        """The results where constants among the arguments, such as first states, are made as long as the batch."""
+    def _with_other_arguments(self, call: LayerCall, layer: Any) -> Iterator[Callable[[], Any]]:
+        """Calls where constants among the arguments, such as first states, are made as long as the batch."""
         arguments, keywords = self.draft.arguments(call)
         both = [arguments, keywords]
         flat = tree.flatten(both)
@@ -154,13 +188,7 @@ class Freeing:
                 both, [x if value is None else value for x, value in zip(flat, operands, strict=True)]
             )
             run = self.draft.twins.layer(call.layer) if layer is None else layer
-            try:
-                results = tree.flatten(run(*args, **named))
-            except MISFITS:
-                continue
-            if self._misfit(call, results) is None:
-                return results
-        return None
+            yield lambda run=run, args=args, named=named: tree.flatten(run(*args, **named))
 
     def _nested_model(self, call: LayerCall) -> list[Any]:
         """A nested model on its new inputs: made anew in the same way, under the same name."""
@@ -179,7 +207,7 @@ class Freeing:
         self._nested[id(call.layer)] = made
         return tree.flatten(made(*arguments))
 
-    def _opened(self, call: LayerCall, error: Exception) -> list[Any]:
+    def _opened(self, call: LayerCall, choices: Choices) -> list[Any]:
         """A layer whose settings hold a size: its operations as a nested model of its name."""
         sources = list({id(x): x for x in call.input_tensors() if x.array is None}.values())
         values = [self.draft.value(x) for x in sources]
@@ -188,12 +216,14 @@ class Freeing:
         for node in Graph(sources, call.output_tensors()).nodes:
             operands = [None if x is None else self._operand(x, known) for x in node.inputs]
             old = [() if x is None else x.shape for x in node.inputs]
-            try:
-                found = self.choices_of(
-                    node.primitive, operands, node.attributes, old, lambda made, node=node: self._misfit(node, made)
-                )
-            except MISFITS:
-                raise self._told(call, error) from None
+            found = self.choices_of(
+                node.primitive,
+                operands,
+                node.attributes,
+                old,
+                lambda made, node=node: self._misfit(node, made),
+                choices,
+            )
             known.update((id(x), y) for x, y in zip(node.outputs, found, strict=True))
         outputs = [known[id(x)] for x in call.output_tensors()]
         single = outputs[0] if len(outputs) == 1 else outputs
@@ -213,6 +243,13 @@ class Freeing:
         )
 
 
+def _cuts_to_size(call: LayerCall) -> bool:
+    """Whether a node of somebody's file takes a part of an axis or brings it to a size, by numbers."""
+    is_theirs = getattr(call.layer, "fragment", None) is not None or getattr(call.layer, "lifted", None) is not None
+    nodes = Graph(call.input_tensors(), call.output_tensors()).nodes if is_theirs else []
+    return any(node.primitive.name in ("get_item", "resize", "split", "broadcast_to") for node in nodes)
+
+
 def _follows_mode(layer: Any) -> bool:
     """Whether a layer, or one inside it, does something else in training."""
     for each in layer.walk_layers():
@@ -220,7 +257,3 @@ def _follows_mode(layer: Any) -> bool:
         if call_signature(type(each)).takes_training if fragment is None else fragment.is_living:
             return True
     return False
-
-
-def _has_operations(call: LayerCall) -> bool:
-    return bool(call.input_tensors()) and bool(call.output_tensors())

@@ -81,10 +81,10 @@ class KnownSizes:
             large = [j for j in targets if wanted[j] != 1] or list(targets)
             if not freed:
                 found += [wanted[j] for j in targets]
-            elif len(large) == 1:
-                found += [total if j == large[0] else wanted[j] for j in targets]
             else:
                 part = self._factored(total, [wanted[j] for j in targets], [new[i] for i in freed])
+                if part is None and len(large) == 1:
+                    part = [total if j == large[0] else wanted[j] for j in targets]
                 if part is None:
                     return None
                 found += part

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...trainer import ops
 from ...trainer.core.dims import Dim, Size
+from ...trainer.core.graph import Graph
 from ...trainer.core.tensor import Tensor
 from ...trainer.core.variable import Variable
 from .known_sizes import KnownSizes
@@ -144,23 +145,59 @@ RULES: dict[str, Rule] = {
 }  # fmt: skip
 
 
+def whole_axis(known: KnownSizes, values: Sequence[Any], attributes: Attributes, old: Sequence[Any]) -> Any:
+    """What a selection by constant places means that takes all of a freed axis in a regular way; None for others.
+
+    So exporters write an enlargement by neighbours, a step over every second place, and a reversal.
+    """
+    x, places, axis = values[0], getattr(values[1], "array", None), attributes["axis"]
+    before = old[0][axis]
+    if places is None or places.ndim != 1 or not len(places) or not known.is_freed(x.shape[axis]):
+        return None
+    if not isinstance(before, int):
+        return None
+    factor, step = len(places) // before, -(-before // len(places))
+    if factor and np.array_equal(places, np.repeat(np.arange(before), factor)):
+        return ops.repeat(x, factor, axis=axis)
+    if np.array_equal(places, np.arange(0, before, step)):
+        return x[(slice(None),) * (axis % len(x.shape)) + (slice(None, None, step),)]
+    return ops.flip(x, axis=axis) if np.array_equal(places, np.arange(before)[::-1]) else None
+
+
 def operand_choices(known: KnownSizes, values: Sequence[Any]) -> Iterator[list[Any]]:
-    """Operands with constants made as long as a freed size, which had its number: those that hold one value all along.
+    """Operands with constants made as long as freed sizes, which had their numbers: those that are the same all along.
 
     Such as the states in which a recurrent layer begins, or the token put in front of a sequence.
     """
-    places = [
-        (i, axis, freed)
-        for i, x in enumerate(values) if x is not None
-        for axis, size in enumerate(x.shape) if isinstance(size, int)
-        for freed in known.standing_for(size)[:3] if _is_uniform(x, axis)
-    ]  # fmt: skip
-    for i, axis, freed in places:
-        yield [_lengthened(x, axis, freed) if j == i else x for j, x in enumerate(values)]
-    for axis, freed in dict.fromkeys((axis, freed) for _, axis, freed in places):
-        chosen = {i for i, a, f in places if (a, f) == (axis, freed)}
+    changes = {i: _lengthenings(known, x) for i, x in enumerate(values) if x is not None and _is_constant(x)}
+    for i, found in changes.items():
+        for change in found:
+            yield [_lengthened(x, change) if j == i else x for j, x in enumerate(values)]
+    for change in dict.fromkeys(change for found in changes.values() for change in found):
+        chosen = {i for i, found in changes.items() if change in found}
         if len(chosen) > 1:
-            yield [_lengthened(x, axis, freed) if j in chosen else x for j, x in enumerate(values)]
+            yield [_lengthened(x, change) if j in chosen else x for j, x in enumerate(values)]
+
+
+Change = tuple[tuple[int, Size], ...]
+
+
+def _lengthenings(known: KnownSizes, x: Any) -> list[Change]:
+    """Ways to make a constant longer: axes and their sizes, few axes first."""
+    choices: list[list[Any]] = []
+    for axis, size in enumerate(x.shape):
+        options = known.standing_for(size)[:3] if isinstance(size, int) else []
+        choices.append([None, *options] if options and _is_uniform(x, axis) else [None])
+    found = [
+        tuple((axis, size) for axis, size in enumerate(sizes) if size is not None)
+        for sizes in itertools.islice(itertools.product(*choices), 128)
+    ]
+    return sorted((change for change in found if change), key=len)
+
+
+def _is_constant(x: Any) -> bool:
+    """Whether a value is made of constants and weights alone."""
+    return not isinstance(x, Tensor) or x.array is not None or not Graph([], [x]).missing_inputs
 
 
 def _is_uniform(x: Any, axis: int) -> bool:
@@ -173,7 +210,10 @@ def _is_uniform(x: Any, axis: int) -> bool:
     return bool(np.all(array == np.take(array, [0], axis)))
 
 
-def _lengthened(x: Any, axis: int, size: Size) -> Any:
-    first = x if x.shape[axis] == 1 else ops.take(x, np.array([0]), axis=axis)
-    shape = tuple(size if i == axis else n for i, n in enumerate(x.shape))
-    return ops.broadcast_to(first, shape)
+def _lengthened(x: Any, change: Change) -> Any:
+    """The first of what is the same along some axes, repeated."""
+    sizes = dict(change)
+    for axis in sizes:
+        if x.shape[axis] != 1:
+            x = ops.take(x, np.array([0]), axis=axis)
+    return ops.broadcast_to(x, tuple(sizes.get(axis, n) for axis, n in enumerate(x.shape)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...trainer.core.dims import Dim, as_size, names, solve
@@ -13,6 +14,9 @@ from .draft import Draft
 from .freeing import ATTEMPTS, MISFITS, Choices, Freeing
 from .known_sizes import KnownSizes
 from .size_check import check_other_sizes, check_same_results
+
+CHECKED = 6
+"""How many readings of a model's shapes are tried on data."""
 
 Axes = Mapping[Any, Any] | Sequence[int] | int | None
 SPATIAL = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
@@ -45,17 +49,26 @@ def free_sizes(model: Any, batch: bool = True, axes: Axes = None, *, check: bool
             f"{task}: there is nothing to be freed; the inputs are "
             f"{', '.join(f'{x.name} {x.shape}' for x in draft.plan.input_tensors)}. Other sizes are freed by axes="
         )
-    made = _search(model, task, copy, shapes, origin)
-    if check:
-        check_same_results(model, made, origin, task)
-        check_other_sizes(model, made, origin, task)
-    return made
+    first: Exception | None = None
+    for made in itertools.islice(_search(model, task, copy, shapes, origin), CHECKED):
+        try:
+            if check:
+                check_same_results(model, made, origin, task)
+                check_other_sizes(model, made, origin, task)
+            return made
+        except ValueError as error:  # a shape that could be read in two ways was read in the wrong one
+            first = first or error
+    raise first or ShapeError(f"{task}: no way was found")
 
 
-def _search(model: Any, task: str, copy: bool, shapes: Sequence[Any], origin: dict[str, int]) -> Any:
-    """The model on inputs of other shapes, by the first combination of repairs that fits to the end."""
+def _search(model: Any, task: str, copy: bool, shapes: Sequence[Any], origin: dict[str, int]) -> Iterator[Any]:
+    """The model on inputs of other shapes, by the combinations of repairs that fit to the end.
+
+    Raises the first misfit where there is none.
+    """
     choices = Choices()
     first: Exception | None = None
+    found, last = False, []
     for _ in range(ATTEMPTS):
         draft = Draft(model, task, copy)
         known = KnownSizes(origin)
@@ -69,12 +82,29 @@ def _search(model: Any, task: str, copy: bool, shapes: Sequence[Any], origin: di
             return made, made
 
         try:
-            return draft.build(enter)
+            made = draft.build(enter)
         except MISFITS as error:
             first = first or error
+        else:
+            found = True
+            if _has_moved_batch(draft, made, known):
+                last.append(made)
+            else:
+                yield made
         if not choices.next():
             break
-    raise first or ShapeError(f"{task}: no way was found")
+    if not found and first is not None:
+        raise first
+    yield from last
+
+
+def _has_moved_batch(draft: Draft, made: Any, known: KnownSizes) -> bool:
+    """Whether the batch, in front in an output before, is now in another axis of it."""
+    batch = known.origin.get("batch")
+    return any(
+        bool(old.shape) and old.shape[0] == batch and not known.is_freed(new.shape[0])
+        for old, new in zip(draft.plan.output_tensors, made.outputs, strict=True)
+    )
 
 
 def _freed_shapes(draft: Draft, batch: bool, axes: Axes) -> tuple[list[tuple[Any, ...]], dict[str, int]]:
