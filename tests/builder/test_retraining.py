@@ -70,8 +70,8 @@ def their_file(folder: Path, stored=as_initializers) -> Path:
         helper.make_node("Conv", ["c", "block.conv.weight", "block.conv.bias"], ["d"], "/block/conv/Conv"),
         helper.make_node("Relu", ["d"], ["e"], "/block/relu/Relu"),
         helper.make_node("GlobalAveragePool", ["e"], ["f"], "/pool/GlobalAveragePool"),
-        helper.make_node("Flatten", ["f"], ["g"], "/flatten/Flatten", axis=1),
-        helper.make_node("Gemm", ["g", "fc.weight", "fc.bias"], ["logits"], "/fc/Gemm"),
+        helper.make_node("Flatten", ["f"], ["/flatten/out:0"], "/flatten/Flatten", axis=1),
+        helper.make_node("Gemm", ["/flatten/out:0", "fc.weight", "fc.bias"], ["logits"], "/fc/Gemm"),
         helper.make_node("Softmax", ["logits"], ["probabilities"], "/softmax/Softmax", axis=-1),
     ]  # fmt: skip
     weights = stored({k: np.asarray(v, np.float32) for k, v in WEIGHTS.items()}, nodes)
