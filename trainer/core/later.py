@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from importlib.machinery import PathFinder
 from types import ModuleType
@@ -36,19 +37,44 @@ def loaded_later(module: str, homes: Mapping[str, str]) -> tuple[Callable[[str],
     return load, names
 
 
+class _ExecutedLater(ModuleType):
+    """A module of ours until a name is asked for that it has not: then it is executed and is a module like any other.
+
+    Unlike `importlib.util.LazyLoader`'s, it has its path: with those, importing a module of a package that waits
+    executes that module twice.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        with _executing:
+            if type(self) is _ExecutedLater:
+                object.__setattr__(self, "__class__", ModuleType)
+                spec: Any = self.__spec__
+                try:
+                    spec.loader.exec_module(self)
+                except BaseException:
+                    self.__class__ = _ExecutedLater  # the next try shows the same error, not a module cut short
+                    raise
+        return getattr(self, name)
+
+    def __dir__(self) -> list[str]:
+        self.__getattr__("__name__")
+        return dir(self)
+
+
+_executing = threading.RLock()
+
+
 def executed_later(package: str, module: str) -> ModuleType:
     """A module of a package, executed when something in it is first asked for: most programs need none of it.
 
     Raises `ImportError` where it is missing.
     """
-    folders = object.__getattribute__(sys.modules[package], "__path__")  # does not execute a package of this kind
-    spec = PathFinder.find_spec(f"{package}.{module}", folders)
+    spec = PathFinder.find_spec(f"{package}.{module}", sys.modules[package].__path__)
     if spec is None or spec.loader is None:
         raise ImportError(f"the module {package}.{module} is missing; install the package again")
-    loader = spec.loader = importlib.util.LazyLoader(spec.loader)
     found = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    found.__class__ = _ExecutedLater
     setattr(sys.modules[package], module, found)
-    loader.exec_module(found)
     return found
 
 

@@ -14,7 +14,8 @@ from ..core.told import Told
 from ..core.variable import Variable
 from ..naming import automatic_name
 from ..registry import Registry
-from . import clipping
+from .clipping import check as check_clipping
+from .clipping import clip
 from .schedules import LearningRateSchedule
 from .schedules import deserialize as deserialize_schedule
 from .schedules import serialize as serialize_schedule
@@ -50,7 +51,7 @@ class Optimizer(Told, Updates):
         kind = type(self).__name__
         if kwargs:
             raise ValueError(f"{kind}: unknown argument{'s' if len(kwargs) > 1 else ''} {', '.join(map(repr, kwargs))}")
-        clipping.check(kind, clipnorm, clipvalue, global_clipnorm)
+        check_clipping(kind, clipnorm, clipvalue, global_clipnorm)
         if use_ema and not 0 <= ema_momentum <= 1:
             raise ValueError(f"{kind}: ema_momentum must lie between 0 and 1, got {ema_momentum}")
         for argument, count in (
@@ -241,7 +242,7 @@ class Optimizer(Told, Updates):
         ops.cond(ops.equal(ops.mod(ops.add(self._calls, 1), steps), 0), update, lambda: 0)
 
     def _update(self, pairs: list[tuple[Any, Variable]]) -> None:
-        gradients = clipping.clip([g for g, _ in pairs], self.clipnorm, self.clipvalue, self.global_clipnorm)
+        gradients = clip([g for g, _ in pairs], self.clipnorm, self.clipvalue, self.global_clipnorm)
         variables = [v for _, v in pairs]
         rate = ops.cast(self.learning_rate, "float32") if state.traces or state.tapes else self._present_rate()
         self._decay(variables, rate)
