@@ -27,7 +27,7 @@ def know_again(model: Any, source: Source, output_names: Sequence[str]) -> None:
     for layer in layers:  # those around others come first
         if getattr(layer, "fragment", None) is None:
             others.setdefault(layer.name, layer)
-    for twin in imported_model(own).walk_layers():
+    for twin in imported_model(own, frozen="unsupported").walk_layers():
         layer, lifted = others.get(twin.name), getattr(twin, "lifted", None)
         if layer is None or lifted is None or type(layer) is not type(twin) or not lifted.is_as_read(layer):
             continue

@@ -17,9 +17,9 @@ from ..trainer.core.errors import DtypeError, ShapeError
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import symbolic_input
 from ..trainer.core.variable import Variable
-from .bidirectional_parts import parts_of
 from .layer import Layer
 from .layers.registry import LAYERS
+from .lifted_parts import parts_of
 from .model_registry import MODELS
 
 UNFIT = (ShapeError, DtypeError, ValueError, TypeError)
@@ -172,7 +172,7 @@ class LiftingImporter(Importer):
         if is_first:
             self.names.add(layer.name)
             self.layers[key] = layer if group.apply is None else inner
-            layer.lifted = self._origin(layer, group, sources)
+            layer.lifted = self._origin(layer, group, sources, arrays)
         elif group.apply is None:
             layer.lifted.again.append((tuple(dict.fromkeys(group.inputs)), self._fragment(group)))
         return dict(zip(names, results, strict=True))
@@ -184,11 +184,15 @@ class LiftingImporter(Importer):
             return LAYERS.find(kind)(LAYERS.find(inner)(**options, dtype=dtype), name=name, dtype=dtype)
         return LAYERS.find(kind)(**config, name=name, dtype=dtype)
 
-    def _origin(self, layer: Layer, group: Found, sources: Mapping[str, Source]) -> Lifted:
+    def _origin(
+        self, layer: Layer, group: Found, sources: Mapping[str, Source], arrays: Mapping[str, np.ndarray]
+    ) -> Lifted:
         variables = {f"{prefix}{v.name}": v for part, prefix in parts_of(layer) for v in part._weights}
         weights: dict[Variable, tuple[Source, np.ndarray]] = {}
         for key, source in sources.items():
             variables[key].path = source.name
+            if variables[key].array is not arrays[key]:  # of a part that the layer made while it was built
+                variables[key].renew(arrays[key])
             weights[variables[key]] = source, self.weights[source.name].array
         nodes = [self.pieces.nodes[i] for i in sorted(group.nodes)]
         return Lifted(layer, group, nodes, self._fragment(group), weights)

@@ -13,6 +13,9 @@ ENDINGS = re.compile(
 )
 OPERATORS = re.compile(r"^[A-Z][A-Za-z0-9]*(_\d+)?$")
 
+SPREAD = ("MultiHeadAttention",)
+"""Layers whose nodes stand in several scopes."""
+
 
 def scope_of(view: GraphView, i: int) -> str:
     """The part of a node's name that says where it stands; empty without one."""
@@ -31,7 +34,8 @@ def name_layers(view: GraphView, layers: list[Found]) -> None:
         if key in known:
             layer.name = known[key]
             continue
-        name = _clean(_from_weights(layer) or _from_nodes(view, layer, crowd, shared)) or _snake(layer.kind)
+        name = _from_weights(layer) or ("" if layer.kind in SPREAD else _from_nodes(view, layer, crowd, shared))
+        name = _clean(name) or _snake(layer.kind)
         count = taken.get(name.lower(), -1) + 1
         taken[name.lower()] = count
         while count and f"{name}_{count}".lower() in taken:
@@ -42,13 +46,20 @@ def name_layers(view: GraphView, layers: list[Found]) -> None:
 
 
 def _from_weights(layer: Found) -> str:
-    """The path before `.weight`, `/kernel` and their like."""
+    """The path before `.weight`, `/kernel` and their like; what the paths have in common, if there are several."""
+    paths: list[str] = []
     for source in layer.weights.values():
         path = source.name.removesuffix(":0").removesuffix("/ReadVariableOp")
         found = ENDINGS.search(path)
         if found is not None and not path.startswith("onnx::"):
-            return path[: found.start()]
-    return ""
+            paths.append(path[: found.start()])
+    if len(set(paths)) < 2:
+        return paths[0] if paths else ""
+    first, *others = [re.split(r"[./]", path) for path in paths]
+    same = 0
+    while same < len(first) and all(x[same : same + 1] == first[same : same + 1] for x in others):
+        same += 1
+    return ".".join(first[:same])
 
 
 def _from_nodes(view: GraphView, layer: Found, crowd: Counter[str], shared: int) -> str:

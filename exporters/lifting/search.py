@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...trainer.core.variable import Variable
-from . import activation, arrange, convolution, linear, normalization, recurrent
+from . import activation, arrange, attention, convolution, linear, normalization, recurrent
 from .names import name_layers, scope_of
 from .table import DECOMPOSED, SINGLE, Finder
 from .view import OUTSIDE, Found, GraphView, sharing_key
 
-FAMILIES = (activation, arrange, convolution, linear, normalization, recurrent)
+FAMILIES = (attention, activation, arrange, convolution, linear, normalization, recurrent)
 MERGING = {"ReLU": "relu", "Softmax": "softmax"}
 """Layers that other layers have as their activation, without arguments of their own."""
 

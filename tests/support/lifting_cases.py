@@ -112,6 +112,35 @@ def recurrent(operator: str, kind: str, gates: int, both: bool = False, **attrib
     return Case(nodes, {**weights, "one": ints(1)}, (1, 5, 4), {"rnn": kind})
 
 
+def attention(before: bool, use_bias: bool = True) -> Case:
+    """Two heads of four numbers; scaled before or after the product."""
+    weights: dict[str, np.ndarray] = {"sizes": ints(0, 0, 2, 4), "together": ints(0, 0, 8)}
+    weights["scale"] = single(0.5 if before else 2.0)
+    nodes: list[tuple[Any, ...]] = []
+    for k in "qkv":
+        weights |= {f"att.{k}.weight": draw(6, 8) + ord(k) / 100, f"att.{k}.bias": draw(8)}
+        nodes.append(("MatMul", f"x,att.{k}.weight", f"{k}0", f"/att/{k}/MatMul"))
+        if use_bias:
+            nodes.append(("Add", f"{k}0,att.{k}.bias", f"{k}1", f"/att/{k}/Add"))
+        nodes.append(("Reshape", f"{k}{int(use_bias)},sizes", f"{k}2", f"/att/Reshape_{k}"))
+        turned = [0, 2, 3, 1] if k == "k" else [0, 2, 1, 3]
+        nodes.append(("Transpose", f"{k}2", f"{k}3", f"/att/Transpose_{k}", {"perm": turned}))
+    scaled = [("Mul", "q3,scale", "q4", "/att/Mul"), ("MatMul", "q4,k3", "s", "/att/MatMul")]
+    nodes += scaled if before else [("MatMul", "q3,k3", "s0", "/att/MatMul"), ("Div", "s0,scale", "s", "/att/Div")]
+    nodes += [
+        ("Softmax", "s", "p", "/att/Softmax"), ("MatMul", "p,v3", "m", "/att/MatMul_1"),
+        ("Transpose", "m", "t", "/att/Transpose", {"perm": [0, 2, 1, 3]}),
+        ("Reshape", "t,together", "r", "/att/Reshape"),
+        ("MatMul", "r,att.o.weight", "o" if use_bias else "y", "/att/o/MatMul"),
+    ]  # fmt: skip
+    weights |= {"att.o.weight": draw(8, 6), "att.o.bias": draw(6)}
+    if use_bias:
+        nodes.append(("Add", "o,att.o.bias", "y", "/att/o/Add"))
+    else:
+        weights = {name: w for name, w in weights.items() if not name.endswith("bias")}
+    return Case(nodes, weights, (1, 5, 6), {"att": "MultiHeadAttention"})
+
+
 NORM = {"bn.weight": positive(4), "bn.bias": draw(4), "bn.running_mean": draw(4), "bn.running_var": positive(4)}
 LN_CONSTANTS = {"g": positive(4), "b": draw(4), "two": single(2), "eps": single(1e-5)}
 
@@ -216,6 +245,9 @@ CASES: dict[str, Callable[[], Case]] = {
         [("LSTM", "x,W,R,B", "y,h", "/rnn/LSTM", {"hidden_size": 3, "direction": "reverse"})],
         {"W": draw(1, 12, 4), "R": draw(1, 12, 3), "B": draw(1, 24)}, (5, 1, 4), {"rnn": "Functional"}, batch=1,
         outputs=["y", "h"]),
+    "attention, scores divided": lambda: attention(before=False),
+    "attention, query scaled": lambda: attention(before=True),
+    "attention without biases": lambda: attention(before=False, use_bias=False),
     "MaxPool and AveragePool": lambda: Case(
         [("MaxPool", "x", "a", "/p/MaxPool", {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}),
          ("AveragePool", "a", "y", "/q/AveragePool", {"kernel_shape": [2, 2], "strides": [2, 2]})],
