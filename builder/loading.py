@@ -8,6 +8,8 @@ from typing import Any
 
 from ..exporters import training_info
 from ..exporters.read import open_source
+from ..exporters.source import Source
+from ..trainer.core.errors import ShapeError
 from ..trainer.custom_objects import custom_object_scope
 from ..trainer.serialization import safe_mode_scope
 from .architecture import build_recorded, read_model
@@ -67,11 +69,13 @@ def load_model(
         source = open_source(path)
         properties = training_info.properties(source.frame)
         if PROPERTY not in properties:
-            return imported_model(source, path.stem, shapes, lift, frozen)
+            return opened(source, path.stem, shapes, lift, frozen)
         if shapes:
             raise ValueError("shapes= is for files of other libraries; this one was saved here: give its Input sizes")
         record = read_record(properties)
         values = read_values(record, source.frame)
+    except ShapeError as error:
+        raise ShapeError(f"load_model: {str(filepath)!r} cannot be opened: {error}\n  {OTHER_SHAPES}") from None
     except ValueError as error:
         raise ValueError(f"load_model: {str(filepath)!r} cannot be opened: {error}") from None
     with custom_object_scope(custom_objects or {}):
@@ -97,6 +101,25 @@ def load_model(
         know_again(model, source, record["pieces"])
     warn_of_loss(model, "load_model", notes)
     return model
+
+
+OTHER_SHAPES = (
+    "If the file's names of sizes say something else than what it computes, give other shapes: "
+    "load_model(path, shapes={'input': ('batch', 3)})"
+)
+
+
+def opened(source: Source, name: str, shapes: Any, lift: bool, frozen: bool | str) -> Any:
+    """The model of another library's file. Raises `ValueError` for one whose parts do not fit each other."""
+    try:
+        return imported_model(source, name, shapes, lift, frozen)
+    except DAMAGED as error:
+        if str(error).startswith("shapes:"):
+            raise
+        raise ValueError(
+            f"it is damaged, or none that ONNX allows ({type(error).__name__}: {error}); onnx.checker.check_model may "
+            "say more"
+        ) from error
 
 
 def read_record(properties: Mapping[str, str]) -> dict[str, Any]:

@@ -138,6 +138,8 @@ class _Check:
             self._function_size(key, 1)
         self._demand(depth <= self.budget.nesting, f"graphs nest {depth} deep, more than {self.budget.nesting}")
         self._demand(nodes <= self.budget.nodes, f"{nodes:,} nodes after inlining, more than {self.budget.nodes:,}")
+        graph = self.model.graph
+        self._names(graph.name, *[x.name for x in (*graph.input, *graph.output)])
         total = 0
         for tensor in all_tensors(self.model):
             total += self._tensor(tensor)
@@ -149,11 +151,16 @@ class _Check:
         if not holds:
             raise ValueError(f"{self.label}: {otherwise}")
 
+    def _names(self, *names: Any) -> None:
+        wrong = next((name for name in names if not isinstance(name, str)), None)
+        self._demand(wrong is None, f"the name {wrong!r} is no text in UTF-8")
+
     def _size(self, nodes: Any, level: int) -> tuple[int, int]:
         """Number of nodes after inlining, and depth."""
         self._demand(level <= self.budget.nesting, f"graphs nest more than {self.budget.nesting} deep")
         count, depth = 0, 1
         for node in nodes:
+            self._names(node.op_type, node.name, node.domain, *node.input, *node.output)
             inner = (
                 self._function_size((node.domain, node.op_type), level)
                 if (node.domain, node.op_type) in self.functions
@@ -173,6 +180,7 @@ class _Check:
         return self.counted[key]
 
     def _tensor(self, tensor: Any) -> int:
+        self._names(tensor.name)
         try:
             size = tensor_bytes(tensor)
         except ValueError as error:
