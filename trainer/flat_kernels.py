@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .core.primitive import Primitive
-from .flat_slots import Memory, Slot, call
+from .flat_slots import Memory, Slot, call, product
 from .ops.axes import transpose_primitive
 from .ops.blocks import BLOCK, zeros_row
 from .ops.broadcast import ones_row, reshape_primitive, sum_primitive
@@ -35,14 +35,17 @@ class Place:
 
     def __init__(
         self, primitive: Primitive, attributes: Mapping[str, Any], inputs: Sequence[Slot | None],
-        outputs: Sequence[Slot], memory: Memory, dying: Sequence[Slot],
+        outputs: Sequence[Slot], memory: Memory, dying: Sequence[Slot], is_factor: bool, found: dict[Any, np.ndarray],
     ) -> None:  # fmt: skip
+        """`is_factor`: only products of matrices read the output; `found`: what forms keep for others to come"""
         self.primitive = primitive
         self.attributes = attributes
         self.inputs = inputs
         self.outputs = outputs
         self.memory = memory
         self.dying = list(dying)
+        self.is_factor = is_factor
+        self.found = found
         self.calls: list[Callable[[], Any]] = []
 
     def result(self, index: int = 0, reuse: bool = False) -> np.ndarray:
@@ -107,7 +110,7 @@ def _matmul(place: Place) -> bool:
     if x is None or y is None or len(y.spec.shape) != 2 or x.spec.dtype.kind != "f":
         return False
     if len(x.spec.shape) == 2:
-        place.add(np.matmul, [x, y], out=place.result())
+        place.calls.append(product(x, y, place.result()))
         return True
     if len(x.spec.shape) < 3 or not x.is_fixed or not x.array.flags.c_contiguous or not x.array.size:
         return False
@@ -133,8 +136,11 @@ def _sum(place: Place) -> bool:
 
 def _view(place: Place) -> bool:
     (x,) = place.inputs
-    if x is None or not x.is_fixed or place.outputs[0].array is not None:
+    if x is None or place.outputs[0].array is not None:
         return False
+    if not x.is_fixed:
+        place.outputs[0].turned = x if place.is_factor and x.turned is None else None
+        return place.outputs[0].turned is not None
     found = place.primitive.run(x.array, **place.attributes)
     return np.shares_memory(found, x.array) and place.view(found)
 
@@ -152,8 +158,12 @@ def _gate(place: Place) -> bool:
 
 
 def _class_places(place: Place, labels: Slot, classes: int, count: int) -> np.ndarray:
-    """Where the scores of each row's class lie among all scores, found anew in each run."""
-    offsets, found = np.arange(count) * classes, place.memory.take((count,), np.int64)
+    """Where the scores of each row's class lie among all scores: found in each run, once for all forms that ask."""
+    key = "class places", id(labels), classes
+    if key in place.found:
+        return place.found[key]
+    offsets = np.arange(count) * classes
+    found = place.found[key] = np.empty(count, np.int64)
     unsigned = f"u{labels.spec.dtype.itemsize}"
 
     def find(given: np.ndarray) -> None:
@@ -191,7 +201,7 @@ def _cross_entropy(place: Place) -> bool:
     at = _class_places(place, labels, classes, count)
     place.add(shifted.reshape(-1).take, [], at, None, loss, "clip")
     place.add(np.subtract, [], logarithm, loss, loss)
-    for array in (column, logarithm, shifted, at):
+    for array in (column, logarithm, shifted):
         place.memory.give(array)
     return True
 
@@ -207,7 +217,6 @@ def _cross_entropy_gradient(place: Place) -> bool:
     at = _class_places(place, labels, sizes[1], sizes[0])
     place.add(np.multiply, [probabilities], g.array.reshape(-1, 1), slopes)
     place.add(_subtract_at, [], slopes.reshape(-1), at, g.array)
-    place.memory.give(at)
     return True
 
 

@@ -14,6 +14,7 @@ from .core.variable import Variable
 from .flat_fusion import fused_nodes
 from .flat_kernels import Place, form_of
 from .flat_slots import Memory, Slot, fill, fill_all
+from .ops.linalg import matmul_primitive
 
 ALWAYS = 1 << 60
 """When a result dies: never."""
@@ -43,6 +44,8 @@ class FlatProgram:
         self.read: list[tuple[Variable, Slot]] = []
         nodes = fused_nodes(graph)
         last = last_uses(graph, nodes)
+        self._factors = factors(graph, nodes)
+        self._found: dict[Any, np.ndarray] = {}
         for number, target in (into or {}).items():
             tensor = graph.results[number]
             if tensor.symbol is not None and tensor.symbol.node is not None and id(tensor) not in self._slots:
@@ -82,7 +85,8 @@ class FlatProgram:
         outputs = [self._slots.get(id(x)) or Slot(x.spec) for x in node.outputs]
         dying = [slot for slot in ends.get(number, []) if slot.owned]
         given = [slot.array for slot in outputs]
-        place = Place(node.primitive, node.attributes, inputs, outputs, self.memory, dying)
+        is_factor = id(node.outputs[0]) in self._factors
+        place = Place(node.primitive, node.attributes, inputs, outputs, self.memory, dying, is_factor, self._found)
         form = form_of(node.primitive)
         if form is not None and form(place):
             self.calls += place.calls
@@ -158,6 +162,17 @@ def last_uses(graph: Graph, nodes: Sequence[Node]) -> dict[int, int]:
             if x is not None:
                 last[id(x)] = max(last.get(id(x), 0), until)
     return last
+
+
+def factors(graph: Graph, nodes: Sequence[Node]) -> set[int]:
+    """Transposed matrices that nothing but products of two matrices read."""
+    found = {id(node.outputs[0]) for node in nodes if node.attributes.get("axes") == (1, 0)}
+    found -= {id(x) for x in [*graph.results, *graph.assigns.values()]}
+    for node in nodes:
+        given = [x for x in node.inputs if x is not None]
+        if node.primitive is not matmul_primitive or any(len(x.shape) != 2 or x.dtype.kind != "f" for x in given):
+            found -= {id(x) for x in given}
+    return found
 
 
 def has_own_memory(node: Node) -> bool:

@@ -17,15 +17,17 @@ class Slot:
     """The place of one tensor: an array that stays the same in every run, or (`is_fixed` false) one of each run.
 
     `owned`: the memory is the program's own and holds nothing but this tensor
+    `turned`: the slot of the matrix that this one is the transpose of, where no array of its own is made
     """
 
-    __slots__ = ("array", "is_fixed", "owned", "spec")
+    __slots__ = ("array", "is_fixed", "owned", "spec", "turned")
 
     def __init__(self, spec: TensorSpec, array: np.ndarray | None = None, owned: bool = False) -> None:
         self.spec = spec
         self.array: Any = array
         self.is_fixed = array is not None
         self.owned = owned
+        self.turned: Slot | None = None
 
     @property
     def nbytes(self) -> int:
@@ -77,6 +79,19 @@ def call(function: Callable[..., Any], inputs: Sequence[Slot], *more: Any, **nam
         first, second = inputs
         return lambda: function(first.array, second.array, **named)
     return lambda: function(*[slot.array for slot in inputs], *more, **named)
+
+
+def product(x: Slot, y: Slot, out: np.ndarray) -> Callable[[], Any]:
+    """A product of two matrices, of which either may be the transpose of another slot's."""
+    multiply, first, second = np.matmul, x.turned, y.turned
+    if first is None and second is None:
+        return call(multiply, [x, y], out=out)
+    if first is None:
+        assert second is not None
+        return lambda: multiply(x.array, second.array.T, out=out)
+    if second is None:
+        return lambda: multiply(first.array.T, y.array, out=out)
+    return lambda: multiply(first.array.T, second.array.T, out=out)
 
 
 def fill(target: Slot, function: Callable[..., Any], inputs: Sequence[Slot | None], attributes: Any) -> Any:

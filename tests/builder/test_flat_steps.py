@@ -1,4 +1,4 @@
-"""Steps on NumPy that come again run as flat programs: the numbers of Python's steps, and Python itself where it must."""
+"""Steps on NumPy that come again run as flat programs: the numbers of Python's steps, and Python where it must be."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
