@@ -4,7 +4,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from . import builder, exporters, models, trainer
-from .builder import editing as editing_room
 from .builder import layers, persistence, utils
 from .builder.check_report import CheckReport, Finding
 from .builder.function import function
@@ -57,7 +56,7 @@ if TYPE_CHECKING:
 KerasTensor = Tensor
 """Keras's name for a symbolic tensor; here one class serves both kinds."""
 
-editing = executed_later(editing_room.__name__, "public")
+editing = executed_later(builder.__name__, "editing")
 preprocessing = executed_later(builder.__name__, "preprocessing")
 saving = persistence
 """Keras's name for saving, loading and registering."""

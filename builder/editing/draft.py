@@ -239,11 +239,14 @@ class Draft:
         except (ShapeError, DtypeError, SymbolicValueError) as error:
             if str(error).startswith(self.task):
                 raise
-            advice = (
-                f"Replace '{step_name(step)}' as well, or change what it is given: sources are "
-                f"{', '.join(repr(x.name or x) for x in sources_of(step) if x.array is None) or 'none'}"
-            )
+            advice = f"Replace '{step_name(step)}' as well, or change what it is given{self._given(step)}"
             raise type(error)(f"{self.task}: '{step_name(step)}' does not fit here: {error}\n  {advice}") from None
+
+    def _given(self, step: Step) -> str:
+        """Whose results a step takes."""
+        made = {id(x): step_name(each) for each in self.plan.steps for x in results_of(each)}
+        names = list(dict.fromkeys(made[id(x)] for x in sources_of(step) if id(x) in made))
+        return f", which was the result of {' and '.join(map(repr, names))}" if names else ""
 
     def user_layer(self, layer: Any) -> Any:
         """A layer that the user brings: itself, or a twin if another model has it; automatic names become unique."""

@@ -73,10 +73,11 @@ def upsampling(path: Path) -> Path:
 
 
 def patches(path: Path) -> Path:
-    """Patches as tokens after a class token expanded to the batch, then the first token: a vision transformer's ends."""
+    """Patches as tokens behind a token that is expanded to the batch: how a vision transformer begins."""
     nodes = [
-        node("Conv", "x k", "c", strides=[2, 2]), node("Reshape", "c s", "f"), node("Transpose", "f", "t", perm=[0, 2, 1]),
-        node("Expand", "token e", "w"), node("Concat", "w t", "j", axis=1), node("ReduceMean", "j", "y", axes=[1], keepdims=0),
+        node("Conv", "x k", "c", strides=[2, 2]), node("Reshape", "c s", "f"),
+        node("Transpose", "f", "t", perm=[0, 2, 1]), node("Expand", "token e", "w"),
+        node("Concat", "w t", "j", axis=1), node("ReduceMean", "j", "y", axes=[1], keepdims=0),
     ]  # fmt: skip
     constants = {"k": weight(4, 3, 2, 2), "s": ints(1, 4, 16), "token": weight(1, 1, 4), "e": ints(1, 1, 4)}
     return write(path, (1, 3, 8, 8), nodes, constants, (1, 4))
