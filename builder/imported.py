@@ -41,7 +41,11 @@ def imported_model(
         raise ValueError(f'frozen: expected True, False or "unsupported", got {frozen!r}')
     kind = FreezingImporter if frozen else LiftingImporter if lift else Importer
     with Trace(records=True):
-        importer: Importer = kind(source, lambda *piece: _layer(importer, *piece), _input, shapes)
+
+        def place(fragment: Fragment, values: Sequence[Any], name: str) -> list[Tensor] | None:
+            return _layer(importer, fragment, values, name)
+
+        importer: Importer = kind(source, place, _input, shapes)
         imported = importer.run()
     inputs, outputs = imported.inputs, imported.outputs
     model = Functional(

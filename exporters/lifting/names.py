@@ -26,6 +26,9 @@ def name_layers(view: GraphView, layers: list[Found]) -> None:
     """Give each layer a name that is its own."""
     places = {(scope_of(view, i), sharing_key(x)) for x in layers for i in x.nodes}
     crowd = Counter(scope for scope, _ in places)
+    for scope in {scope for scope, _ in places}:  # what holds other scopes is no layer's own
+        parts = scope.split("/")
+        crowd.update("/".join(parts[:k]) for k in range(1, len(parts)))
     shared = _common(view, layers)
     taken: dict[str, int] = {}
     known: dict[str, str] = {}
@@ -68,7 +71,7 @@ def _from_nodes(view: GraphView, layer: Found, crowd: Counter[str], shared: int)
     name = _plain(view.nodes[i].name)
     path, leaf = path_of(name, shared)
     in_parts = len({scope_of(view, k) for k in layer.nodes}) == 1 and len(layer.nodes) > 1
-    if path and crowd[scope_of(view, i)] == 1 and (in_parts or OPERATORS.match(leaf) is not None):
+    if path and crowd[scope_of(view, i)] < 2 and (in_parts or OPERATORS.match(leaf) is not None):
         return path
     return f"{path}.{leaf}" if path else leaf
 
@@ -80,10 +83,10 @@ def path_of(name: str, shared: int = 0) -> tuple[str, str]:
     """
     scope, _, leaf = name.rpartition("/")
     parts = [x for x in scope.split("/") if x][0 if name.startswith("/") else shared :]
-    path = ""
-    for part in parts:
-        path = part if path and part.startswith(f"{path}.") else f"{path}.{part}" if path else part
-    return path, leaf.removeprefix("node_")
+    path: list[str] = []
+    for before, part in zip(["", *parts], parts, strict=False):
+        path = [*path[:-1], part] if before and part.startswith(f"{before}.") else [*path, part]
+    return ".".join(path), leaf.removeprefix("node_")
 
 
 def _common(view: GraphView, layers: list[Found]) -> int:

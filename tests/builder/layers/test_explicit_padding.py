@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from torch.nn import functional as F
 
 import sardonyx as sx
 
+torch = pytest.importorskip("torch")
+F = torch.nn.functional
+
+pytestmark = pytest.mark.peers
 L = sx.layers
 X = np.random.default_rng(0).normal(size=(2, 3, 9, 8)).astype(np.float32)
 FIRST = {"data_format": "channels_first"}
