@@ -186,6 +186,9 @@ def load_from(model: Model, path: Path) -> None:
     if missing or unexpected:
         lacks = [f"it lacks {listed(missing)}"] if missing else []
         extra = [f"the model has no {listed(unexpected)}"] if unexpected else []
-        raise ValueError(f"{str(path)!r} does not fit model '{model.name}': {'; '.join(lacks + extra)}")
+        raise ValueError(
+            f"{str(path)!r} does not fit model '{model.name}': {'; '.join(lacks + extra)}. Build the model that the "
+            "file was written for; files written by save(), or by export(keep_weights=True), hold every weight by its name"
+        )
     pairs = [(variable, name, stored[name].array) for variable, name in matched.items()]
     assign_all(pairs, f"{str(path)!r} does not fit model '{model.name}'")

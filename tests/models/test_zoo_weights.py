@@ -228,6 +228,16 @@ def test_onnx_of_another_network(tmp_path: Path):
         small(weights=tmp_path / "w.onnx")
 
 
+def test_onnx_for_inference(tmp_path: Path):
+    """What is exported has no batch normalisation any more, unless every weight is to stay."""
+    model = small()
+    model.export(tmp_path / "all.onnx", keep_weights=True)
+    same(small(weights=tmp_path / "all.onnx"), model)
+    model.export(tmp_path / "w.onnx")
+    with pytest.raises(ValueError, match=r"it lacks .*; files written by save\(\), or by export\(keep_weights=True\)"):
+        small(weights=tmp_path / "w.onnx")
+
+
 # -- what stands for a download ------------------------------------------------------------------------------------
 
 
