@@ -188,7 +188,7 @@ def load_from(model: Model, path: Path) -> None:
         extra = [f"the model has no {listed(unexpected)}"] if unexpected else []
         raise ValueError(
             f"{str(path)!r} does not fit model '{model.name}': {'; '.join(lacks + extra)}. Build the model that the "
-            "file was written for; files written by save(), or by export(keep_weights=True), hold every weight by its name"
+            "file was written for; files written by save(), or by export(keep_weights=True), hold every weight by name"
         )
     pairs = [(variable, name, stored[name].array) for variable, name in matched.items()]
     assign_all(pairs, f"{str(path)!r} does not fit model '{model.name}'")
