@@ -62,7 +62,7 @@ def model_proto(model: Any, opset: int | None = None, metadata: dict[str, str] |
 
 def session_content(model: Any, anew: bool = False) -> bytes | str:
     """What onnxruntime runs for a model: the file it came from if that is untouched, unless all is to be made anew."""
-    if anew:
+    if anew or (has_pieces(model) and later.gives_maps(model)):
         graph, inputs, outputs = model_graph(model)
         return exporters.to_onnx(graph, inputs, outputs, weight_names=model.weight_names()).SerializeToString()
     found = later.original_file(model, or_path=True) if has_pieces(model) else None

@@ -31,7 +31,7 @@ __getattr__, __dir__ = loaded_later(
         "export_training": ".training_export",
         **dict.fromkeys(("load_model", "model_from_json"), ".loading"),
         "on_features": ".feature_training",
-        **dict.fromkeys(("original_file", "rewritten"), ".original"),
+        **dict.fromkeys(("gives_maps", "original_file", "rewritten"), ".original"),
         "save_model": ".saving",
         **dict.fromkeys(("load_weights", "save_weights"), ".weights_file"),
     },

@@ -212,3 +212,9 @@ def rewritten(model: Any, graph: Graph, output_names: Sequence[str], options: Ma
         },
     )  # fmt: skip
     return frame.dress(found)
+
+
+def gives_maps(model: Any) -> bool:
+    """Whether the file of a model gives dictionaries where the model gives tensors, for `ZipMap` makes them."""
+    pieces = [piece_of(layer) for layer in model.plan.layers()]
+    return any(piece is not None and piece.fragment.main.op_type == "ZipMap" for piece in pieces)

@@ -49,7 +49,8 @@ class Fragment:
     @cached_property
     def program(self) -> Program:
         """The nodes, to be run."""
-        return Program(self.model, {**dict.fromkeys(self.inputs), **self.weights})
+        given: dict[str, Any] = dict.fromkeys(self.inputs)
+        return Program(self.model, {**given, **self.weights})
 
     def run(self, values: Sequence[Any], training: bool = False, seed: Any = None) -> list[Any]:
         """The results for values of the inputs: tensors, or whatever else the nodes make."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .importer import opset_versions
 from .convert import DEFAULT_OPSET
+from .importer import opset_versions
 from .lazy import onnx
 from .mapped import filled
 from .node_reading import plain_domain

@@ -1,4 +1,4 @@
-"""From an ONNX file to layers: each node whose result is a tensor becomes one, the others belong to those they serve."""
+"""From an ONNX file to layers: each node that gives a tensor becomes one, the others belong to those they serve."""
 
 from __future__ import annotations
 
@@ -100,7 +100,9 @@ class Importer:
         given = {x.name: x for x in self.source.frame.graph.input if x.name in self.source.inputs}
         unknown = [name for name in self.shapes if name not in given]
         if unknown:
-            raise ValueError(f"shapes: the file has no input {unknown[0]!r}; its inputs are {', '.join(given) or 'none'}")
+            raise ValueError(
+                f"shapes: the file has no input {unknown[0]!r}; its inputs are {', '.join(given) or 'none'}"
+            )
         made: list[Tensor] = []
         for name, proto in given.items():
             x = self.make_input(input_spec(proto, names, self.shapes.get(name)), self.unique(name))
@@ -135,21 +137,20 @@ class Importer:
         missing = [name for name in names if name not in self.entries]
         if missing:
             raise ValueError(
-                f"{node.call.label}: the file names '{missing[0]}' as an input of {node.operator}, but no node, input or "
-                "initializer before gives it"
+                f"{node.call.label}: the file names '{missing[0]}' as an input of {node.operator}, but no node, input "
+                "or initializer before gives it"
             )
         whole = self._joined(i, [self.entries[name] for name in names])
         wanted = [name for name in node.outputs if name]
         is_light = node.operator in LIGHT and not node.domain
-        if whole.tensors and not is_light and any(self.entries[name].is_tensor for name in names):
-            if self._as_layer(whole, node, wanted):
-                return
+        is_layer = whole.tensors and not is_light
+        if is_layer and any(self.entries[x].is_tensor for x in names) and self._as_layer(whole, node, wanted):
+            return
         scope = {name: self.value(name) for name in names}
         self.program.run_node(node, scope, {})
         results = [scope.get(name) for name in wanted]
-        if whole.tensors and not is_light and results and all(map(is_symbolic, results)):
-            if self._as_layer(whole, node, wanted):
-                return
+        if is_layer and results and all(map(is_symbolic, results)) and self._as_layer(whole, node, wanted):
+            return
         for name, result in zip(wanted, results, strict=True):
             self.entries[name] = Entry(result, False, whole.nodes, whole.tensors, whole.leaves)
 
@@ -188,8 +189,8 @@ class Importer:
             value = value.tensor()
         if not isinstance(value, Tensor):
             raise UnsupportedOperatorError(
-                f"the output '{name}' is {'nothing' if value is None else 'a sequence'}; a model's outputs are tensors. "
-                "Take an output before it, or run the file with exporters.backend."
+                f"the output '{name}' is {'nothing' if value is None else 'a sequence'}; a model's outputs are "
+                "tensors. Take an output before it, or run the file with exporters.backend."
             )
         own_constant(value)
         if value.symbol is not None and value.symbol.node is not None:

@@ -13,7 +13,7 @@ from ..trainer.core.tensor import Tensor
 from ..trainer.core.variable import Variable
 from .lazy import onnx
 from .node_reading import ReadGraph, ReadNode, plain_domain
-from .operators import LIVING, RAW, SIZE_OPERATORS, Call, Sizes, UnsupportedOperatorError, find
+from .operators import LIVING, RAW, SIZE_OPERATORS, Call, Sizes, UnsupportedOperatorError
 from .protos import attribute_value
 from .schemas import attribute_defaults, function_of
 

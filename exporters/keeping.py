@@ -150,7 +150,8 @@ class _Writing:
             self.names[name] = self._entering(x).name
         self._weights()
         graph = fragment.model.graph
-        for name, tensor in [(x.name, x) for x in graph.initializer] + [(x.values.name, x) for x in graph.sparse_initializer]:
+        sparse = [(x.values.name, x) for x in graph.sparse_initializer]
+        for name, tensor in [*[(x.name, x) for x in graph.initializer], *sparse]:
             if name not in self.names:
                 self.names[name] = writer.root.proto(name, tensor, id(fragment.source))
         opsets = opset_versions(fragment.model)

@@ -214,8 +214,10 @@ class _Check:
         if tensor.data_type in (kinds.COMPLEX64, kinds.COMPLEX128):
             needed *= 2
         bits = PACKED.get(kinds.DataType.Name(tensor.data_type), 8)
-        fits = given in (needed, -(-needed * bits // 8))
-        self._demand(fits, f"tensor '{tensor.name}' is damaged: it has {given:,} numbers where its shape needs {needed:,}")
+        self._demand(
+            given in (needed, -(-needed * bits // 8)),
+            f"tensor '{tensor.name}' is damaged: it has {given:,} numbers where its shape needs {needed:,}",
+        )
 
 
 PACKED = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}

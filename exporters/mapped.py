@@ -75,7 +75,7 @@ class Mappings:
         found = np.empty(place.length // dtype.itemsize, dtype)
         with os.fdopen(os.dup(self.handles[place.file]), "rb", buffering=0) as file:
             file.seek(place.offset)
-            content = memoryview(found).cast("B")
+            content = found.view(np.uint8).data
             done = 0
             while done < place.length:
                 count = file.readinto(content[done:])

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from .limits import subgraphs
 from .lazy import onnx
+from .limits import subgraphs
 from .node_reading import plain_domain
 
 SILENT = {"Upsample", "Scan", "BatchNormalization", "Resize", "AveragePool", "MaxPool", "GroupNormalization"}
@@ -35,9 +35,10 @@ def _same_operator(domain: str, name: str, old: int, new: int) -> bool:
 
 
 def _signature(schema: Any) -> tuple[Any, ...]:
-    """Names of inputs and outputs, attributes and their defaults: versions that agree in these differ in types alone."""
+    """Inputs, outputs, attributes and their defaults: versions that agree in these differ in types alone."""
     attributes = {
         name: (str(entry.type), entry.required, entry.default_value.SerializeToString())
         for name, entry in schema.attributes.items()
     }
-    return tuple(x.name for x in schema.inputs), tuple(x.name for x in schema.outputs), tuple(sorted(attributes.items()))
+    names = [tuple(x.name for x in values) for values in (schema.inputs, schema.outputs)]
+    return (*names, tuple(sorted(attributes.items())))

@@ -11,7 +11,7 @@ from ..trainer.core.tensor import Tensor
 from ..trainer.core.variable import Variable
 from .importer import Program
 from .node_reading import ReadNode
-from .protos import tensor_array
+from .protos import element_type, tensor_array
 
 STATISTICS = {"BatchNormalization": (3, 4)}
 """Inputs that are measured, not learned."""
@@ -65,6 +65,27 @@ def stored_weights(model: Any) -> dict[str, np.ndarray]:
         if array.dtype.kind == "f" and array.dtype.num < 256 and array.ndim and name not in unlearned
         and (name not in packed or name in read) and _is_finite(array)
     }  # fmt: skip
+
+
+def constant_reasons(model: Any) -> dict[str, tuple[tuple[int, ...], str, str]]:
+    """Shape, element type, and the reason, of each initializer that is no weight."""
+    weights = stored_weights(model)
+    nodes = model.graph.node
+    packed = {x for node in nodes if node.output and node.output[0] in weights for x in node.input}
+    unlearned = roles(nodes, UNLEARNED)
+    found: dict[str, tuple[tuple[int, ...], str, str]] = {}
+    for tensor in model.graph.initializer:
+        if tensor.name in weights or tensor.name in packed:
+            continue
+        dtype = element_type(tensor.data_type)
+        if dtype.kind != "f" or dtype.num >= 256:
+            reason = "no floating-point numbers"
+        elif tensor.name in unlearned:
+            reason = "says how an operator works"
+        else:
+            reason = "a single number" if not tensor.dims else "a mask, with infinite elements"
+        found[tensor.name] = tuple(tensor.dims), dtype.name, reason
+    return found
 
 
 def _is_finite(array: np.ndarray) -> bool:

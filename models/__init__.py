@@ -9,6 +9,7 @@ from ..builder.sequential import Sequential
 from ..trainer.core.later import executed_later, loaded_later
 
 if TYPE_CHECKING:
+    from ..builder.describing import describe
     from ..builder.loading import load_model, model_from_json
     from ..builder.saving import save_model
     from . import applications
@@ -84,6 +85,7 @@ SMALL_NETWORKS = ("LeNet", "TemporalConvNet", "TextTransformer", "UNet", "Vision
 __getattr__, __dir__ = loaded_later(
     __name__,
     {
+        "describe": "..builder.describing",
         **dict.fromkeys(("load_model", "model_from_json"), "..builder.loading"),
         "save_model": "..builder.saving",
         **dict.fromkeys(NETWORKS, ".applications"),
@@ -142,6 +144,7 @@ __all__ = [
     "Xception",
     "applications",
     "clone_model",
+    "describe",
     "load_model",
     "model_from_json",
     "save_model",

@@ -24,6 +24,7 @@ from . import (
     shape,
     signal,
     text,
+    trees,
 )
 from .living import LIVING
 from .sizes import SIZE_OPERATORS
@@ -32,7 +33,7 @@ from .values import Sizes
 
 FAMILIES = (
     activation, arithmetic, arrange, cast, classical, constants, control, convolution, detection, gather, image, linear,
-    logic, losses, normalization, pooling, quantize, recurrent, reduce, sequence, shape, signal, text,
+    logic, losses, normalization, pooling, quantize, recurrent, reduce, sequence, shape, signal, text, trees,
 )  # fmt: skip
 
 __all__ = ["FAMILIES", "LIVING", "RAW", "SIZE_OPERATORS", "TABLE", "Call", "Sizes", "UnsupportedOperatorError", "find"]

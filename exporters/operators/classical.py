@@ -1,4 +1,4 @@
-"""The domain ai.onnx.ml: scaling, encoding, linear models and trees, forward."""
+"""The domain ai.onnx.ml: scaling, encoding and linear models, forward."""
 
 from __future__ import annotations
 
@@ -9,31 +9,26 @@ import numpy as np
 from ...trainer import ops
 from ...trainer.core.tensor import Tensor
 from ..protos import text_array
+from .labels import DOMAIN, as_float, finished, labelled
 from .table import Call, UnsupportedOperatorError, operator
-from .values import fixed, is_string, scalar_like
-
-DOMAIN = "ai.onnx.ml"
+from .values import fixed, scalar_like
 
 
 def _vector(values: Any, like: np.dtype) -> Tensor:
     return Tensor(np.asarray(values, like))
 
 
-def _as_float(x: Tensor) -> Tensor:
-    return x if x.dtype == np.float32 else ops.cast(x, np.float32)
-
-
 @operator("Scaler", domain=DOMAIN)
 def scale(call: Call, x: Tensor) -> Tensor:
     """(x - offset) * scale, one number or one a feature."""
-    x = _as_float(x)
+    x = as_float(x)
     return (x - _vector(call.get("offset", [0.0]), x.dtype)) * _vector(call.get("scale", [1.0]), x.dtype)
 
 
 @operator("Normalizer", domain=DOMAIN)
 def normalize(call: Call, x: Tensor) -> Tensor:
     """Rows divided by their largest element, sum or length."""
-    x = _as_float(x)
+    x = as_float(x)
     kind = call.get("norm", "MAX")
     if kind == "MAX":
         size = ops.amax(ops.abs(x), -1, True)
@@ -89,21 +84,9 @@ def regress(call: Call, x: Tensor) -> Tensor:
     """A linear map of features to targets."""
     count = call.get("targets", 1)
     weights = np.asarray(call.get("coefficients"), np.float32).reshape(count, -1)
-    found = ops.matmul(_as_float(x), Tensor(weights.T.copy()))
+    found = ops.matmul(as_float(x), Tensor(weights.T.copy()))
     bias = call.get("intercepts")
-    return _finished(call, found if not bias else found + _vector(bias, np.dtype(np.float32)))
-
-
-def _finished(call: Call, scores: Tensor) -> Tensor:
-    """Scores as the node's `post_transform` wants them."""
-    kind = call.get("post_transform", "NONE")
-    if kind == "LOGISTIC":
-        return ops.sigmoid(scores)
-    if kind == "SOFTMAX":
-        return ops.softmax(scores, -1)
-    if kind == "NONE":
-        return scores
-    raise UnsupportedOperatorError(f"{call.label}: post_transform {kind} is not read; NONE, LOGISTIC and SOFTMAX are")
+    return finished(call, found if not bias else found + _vector(bias, np.dtype(np.float32)))
 
 
 @operator("LinearClassifier", domain=DOMAIN)
@@ -112,7 +95,7 @@ def classify(call: Call, x: Tensor) -> tuple[Tensor, Tensor]:
     texts, numbers = call.get("classlabels_strings"), call.get("classlabels_ints")
     bias = np.asarray(call.get("intercepts") or [0.0], np.float32)
     weights = np.asarray(call.get("coefficients"), np.float32).reshape(len(bias), -1)
-    scores = ops.matmul(_as_float(x), Tensor(weights.T.copy())) + Tensor(bias)
+    scores = ops.matmul(as_float(x), Tensor(weights.T.copy())) + Tensor(bias)
     labels: Any = texts or numbers
     if len(bias) == 1 and len(labels) == 2:
         kind = call.get("post_transform", "NONE")
@@ -123,59 +106,69 @@ def classify(call: Call, x: Tensor) -> tuple[Tensor, Tensor]:
         best = ops.cast(ops.greater(scores[:, 0], scalar_like(0, scores)), np.int64)
         second = ops.sigmoid(scores) if kind == "LOGISTIC" else scores
         scores = ops.concatenate([scalar_like(1, second) - second, second], axis=-1)
-        return _labelled(call, best, labels), scores
+        return labelled(call, best, labels), scores
     best = ops.argmax(scores, axis=-1)
-    return _labelled(call, best, labels), _finished(call, scores)
+    return labelled(call, best, labels), finished(call, scores)
 
 
-def _labelled(call: Call, best: Tensor, labels: list[Any]) -> Tensor:
-    if isinstance(labels[0], str):
-        return Tensor(text_array(labels, (len(labels),))[fixed(call, best, "the best class, whose label is a text,")])
-    return ops.take(Tensor(np.asarray(labels, np.int64)), best, axis=0)
+@operator("Imputer", domain=DOMAIN)
+def impute(call: Call, x: Tensor) -> Tensor:
+    """A value in the place of each that is missing: NaN, or a number that stands for it."""
+    is_whole = x.dtype.kind in "iu"
+    values = call.get("imputed_value_int64s" if is_whole else "imputed_value_floats")
+    if not values:
+        raise ValueError(f"{call.label}: the values to put in are missing")
+    gap = call.get("replaced_value_int64" if is_whole else "replaced_value_float", 0)
+    missing = ops.isnan(x) if not is_whole and np.isnan(gap) else ops.equal(x, scalar_like(gap, x))
+    return ops.where(missing, _vector(values, x.dtype), x)
 
 
-_BRANCHES = {
-    0: np.less_equal, 1: np.less, 2: np.greater_equal, 3: np.greater, 4: np.equal, 5: np.not_equal
-}  # fmt: skip
+@operator("OneHotEncoder", domain=DOMAIN)
+def one_hot(call: Call, x: Tensor) -> Tensor:
+    """1 at the place of each category, all zeros for others (`zeros`)."""
+    texts = call.get("cats_strings")
+    if texts:
+        array = fixed(call, x, "a text that is encoded")
+        return Tensor((array[..., None] == text_array(texts, (len(texts),))).astype(np.float32))
+    kinds = Tensor(np.asarray(call.get("cats_int64s"), np.int64))
+    return ops.cast(ops.equal(ops.expand_dims(ops.cast(x, "int64"), -1), kinds), "float32")
 
 
-@operator("TreeEnsemble", domain=DOMAIN, since=5)
-def trees(call: Call, x: Tensor) -> Tensor:
-    """Sums (or means, least, greatest) over trees of the weights of the leaves that rows reach."""
-    rows = fixed(call, x, "the features of a tree")
-    if is_string(x):
-        raise UnsupportedOperatorError(f"{call.label}: trees of texts are not read")
-    width, mode = call.get("n_targets", 1), call.get("aggregate_function", 1)
-    found = np.zeros((len(call.get("tree_roots")), len(rows), width), rows.dtype)
-    for tree, root in enumerate(call.get("tree_roots")):
-        for i, row in enumerate(rows):
-            target, weight = _leaf(call, row, root)
-            found[tree, i, target] = weight
-    total = {0: found.mean, 1: found.sum, 2: found.min, 3: found.max}[mode](axis=0)
-    kind = call.get("post_transform", 0)
-    if kind > 2:
-        raise UnsupportedOperatorError(f"{call.label}: post_transform {kind} is not read; 0, 1 and 2 are")
-    result = Tensor(total.astype(rows.dtype))
-    return result if not kind else ops.softmax(result, -1) if kind == 1 else ops.sigmoid(result)
+@operator("FeatureVectorizer", domain=DOMAIN)
+def join_features(call: Call, *inputs: Tensor) -> Tensor:
+    """Features side by side, as float32."""
+    flat = [ops.reshape(as_float(x), (x.shape[0], -1)) if len(x.shape) != 2 else as_float(x) for x in inputs]
+    return ops.concatenate(flat, axis=-1)
 
 
-def _leaf(call: Call, row: np.ndarray, node: int) -> tuple[int, Any]:
-    """Target and weight of the leaf that a row of features reaches from a node."""
-    is_leaf = False
-    members = call.get("membership_values")
-    sets = np.split(members, np.flatnonzero(np.isnan(members)) + 1) if members is not None else []
-    modes = call.get("nodes_modes")
-    order = np.cumsum(np.asarray(modes) == 6) - 1
-    for _ in range(len(modes) + 1):
-        if is_leaf:
-            return call.get("leaf_targetids")[node], call.get("leaf_weights")[node]
-        value, split = row[call.get("nodes_featureids")[node]], call.get("nodes_splits")[node]
-        if modes[node] == 6:
-            holds = bool(np.any(sets[order[node]] == value))
-        else:
-            holds = bool(_BRANCHES[int(modes[node])](value, split))
-        if np.isnan(value) and call.get("nodes_missing_value_tracks_true"):
-            holds = bool(call.get("nodes_missing_value_tracks_true")[node])
-        side = "true" if holds else "false"
-        node, is_leaf = call.get(f"nodes_{side}nodeids")[node], bool(call.get(f"nodes_{side}leafs")[node])
-    raise ValueError(f"{call.label}: the branches of a tree run in a circle")
+@operator("ZipMap", domain=DOMAIN)
+def keep_scores(call: Call, x: Tensor) -> Tensor:
+    """The scores themselves: the dictionaries that onnxruntime makes of them are no tensors."""
+    return x
+
+
+@operator("SVMRegressor", domain=DOMAIN)
+def support_vectors(call: Call, x: Tensor) -> Tensor:
+    """A sum over support vectors, or a linear map."""
+    x, count = as_float(x), call.get("n_supports", 0)
+    coefficients = np.asarray(call.get("coefficients"), np.float32)
+    found = _kernel(call, x, count) if count else x
+    scores = ops.matmul(found, Tensor(coefficients.reshape(-1, 1))) + Tensor(np.asarray(call.get("rho", [0.0])[:1], np.float32))
+    if call.get("one_class", 0):
+        scores = ops.where(ops.greater(scores, scalar_like(0, scores)), scalar_like(1, scores), scalar_like(-1, scores))
+    return finished(call, scores)
+
+
+def _kernel(call: Call, x: Tensor, count: int) -> Tensor:
+    """The kernel between rows and support vectors: (rows, vectors)."""
+    vectors = np.asarray(call.get("support_vectors"), np.float32).reshape(count, -1)
+    gamma, shift, degree = (*call.get("kernel_params", []), 0.0, 0.0, 0.0)[:3]
+    kind = call.get("kernel_type", "LINEAR")
+    if kind == "RBF":
+        gap = ops.expand_dims(x, 1) - Tensor(vectors[None])
+        return ops.exp(ops.sum(ops.square(gap), -1) * scalar_like(-gamma, x))
+    dots = ops.matmul(x, Tensor(vectors.T.copy()))
+    if kind == "LINEAR":
+        return dots
+    scaled = dots * scalar_like(gamma, x) + scalar_like(shift, x)
+    return ops.tanh(scaled) if kind == "SIGMOID" else ops.power(scaled, scalar_like(degree, x))

@@ -10,6 +10,7 @@ import numpy as np
 from ...trainer import ops
 from ...trainer.core.tensor import Tensor
 from ...trainer.core.variable import Variable
+from ...trainer.ops.normalization import batch_normalization_training
 from ...trainer.ops.random_dropout import dropout as drop
 from .table import Call
 from .values import number, scalar_like
@@ -19,7 +20,7 @@ def batch_normalization(
     call: Call, seed: Any, x: Tensor, scale: Any, bias: Any, mean: Any, variance: Any
 ) -> tuple[Any, ...]:
     """By the batch's statistics; moving statistics that are variables take them in."""
-    result, batch_mean, batch_variance = ops.batch_normalization_training(
+    result, batch_mean, batch_variance = batch_normalization_training(
         x, 1, _read(bias), _read(scale), call.get("epsilon", 1e-5)
     )
     keep = call.get("momentum", 0.9)

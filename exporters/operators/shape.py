@@ -87,7 +87,7 @@ def expand(call: Call, x: Tensor, shape: Any) -> Tensor:
     wanted, own = [1] * (rank - len(wanted)) + wanted, [1] * (rank - len(own)) + own
     sizes: Any = [b if a == 1 else a for a, b in zip(wanted, own, strict=True)]
     return (
-        Tensor(np.broadcast_to(x.array, sizes))
+        Tensor(np.broadcast_to(x.value("broadcasting"), sizes))
         if is_plain(x) and known(shape) is not None
         else (ops.broadcast_to(x, sizes))
     )
@@ -118,7 +118,7 @@ def split(call: Call, x: Tensor, sizes: Any = None) -> tuple[Tensor, ...]:
     start: Any = 0
     for length in lengths:
         index = (*[slice(None)] * axis, slice(start, start + length))
-        parts.append(Tensor(x.array[index]) if is_plain(x) else x[index])
+        parts.append(Tensor(x.value("splitting")[index]) if is_plain(x) else x[index])
         start = start + length
     return tuple(parts)
 
