@@ -129,7 +129,7 @@ def refuse_layers_made_in_call(model: Any, calls: Sequence[Any]) -> None:
 
 
 def _warn_if_frozen(model: Any) -> None:
-    if model.weights and not model.trainable_variables:
+    if not model.trainable_variables and model.weights:
         warnings.warn(
             f"model '{model.name}': no weight is trainable, so fit() changes nothing. Set trainable = True on what "
             f"shall learn.\n  at {user_line()}",

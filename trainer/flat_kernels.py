@@ -49,12 +49,15 @@ class Place:
         self.calls: list[Callable[[], Any]] = []
 
     def result(self, index: int = 0, reuse: bool = False) -> np.ndarray:
-        """Memory for an output; with `reuse` that of an input of the same kind that nobody needs afterwards."""
+        """Memory for an output; with `reuse` that of an input of the same kind that nobody needs afterwards.
+
+        Only for ufuncs, which NumPy runs right even where operands overlap in other ways.
+        """
         slot = self.outputs[index]
         if slot.array is None:
             shape, dtype = slot.spec.shape, slot.spec.dtype
             for other in self.dying if reuse else ():
-                if other.owned and other.spec.shape == shape and other.spec.dtype == dtype and self._is_alone(other):
+                if other.owned and other.spec.shape == shape and other.spec.dtype == dtype:
                     self.dying.remove(other)
                     slot.array, other.owned = other.array, False
                     break
@@ -63,11 +66,6 @@ class Place:
             slot.owned = True
         slot.is_fixed = True
         return slot.array
-
-    def _is_alone(self, slot: Slot) -> bool:
-        """Whether no other input lies in the memory of one."""
-        others = [x for x in self.inputs if x is not None and x is not slot and x.is_fixed]
-        return not any(np.may_share_memory(x.array, slot.array) for x in others)
 
     def view(self, array: np.ndarray) -> bool:
         """The output is a view of memory that stays the same: nothing to call."""
