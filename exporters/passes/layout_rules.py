@@ -162,11 +162,8 @@ def per_axis(layout: Layout, node: OnnxNode) -> bool:
     arrays = [layout.array(name) if name else np.zeros(0) for name in node.inputs[1:]]
     if "axes" in node.attributes or any(a is None or a.size not in (0, len(axes)) for a in arrays):
         return False
-    spaces, rank = sorted(axes[2:]), len(axes)
-    if node.attributes.get("mode") in ("linear", "cubic") and spaces not in (
-        list(range(2, rank)), list(range(1, rank - 1)),
-    ):  # fmt: skip
-        return False  # onnxruntime interpolates where the axes of space stand together
+    if node.attributes.get("mode") in ("linear", "cubic") and sorted(axes[2:]) != list(range(2, len(axes))):
+        return False  # on a GPU, onnxruntime interpolates along the last axes, whichever the sizes differ in
     back = [axes.index(i) for i in range(len(axes))]
     moved = [
         layout.shared.constant(a[back]) if a is not None and a.size else name

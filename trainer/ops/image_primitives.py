@@ -66,9 +66,26 @@ def _resize_lower(emit: Emitter, x: Value, *, sizes: Shape, mode: str, antialias
                 "fix them in the model's Input"
             )
         out = _emit_products(emit, image, sizes, _matrices(image.shape[2:], sizes, mode, antialias, image.dtype))
-    else:
+    elif mode == "nearest":
         out = emit("Resize", image, None, None, emit.shape(spec.shape), spec=spec, **MODES[mode])
+    else:
+        out = _interpolated(emit, image, sizes, mode)
     return emit.cast(channels_back(emit, out, channels_last), x.dtype)
+
+
+def _interpolated(emit: Emitter, image: Value, sizes: Shape, mode: str) -> Value:
+    """All channels of all images as channels of one.
+
+    The reshapes cost nothing and keep onnxruntime from moving a Transpose to the other side: without them it
+    interpolates in channels-last order, which it computes wrongly on a GPU, and after some permutations on the CPU.
+    """
+    batch, filters, *before = image.shape
+    flat = emit.reshape(image, (1, batch * filters, *before))
+    spec = TensorSpec((*flat.shape[:2], *sizes), image.dtype)
+    some = emit.opset >= 18 and not is_static(flat.shape[:2])
+    wanted = emit.shape(sizes if some else spec.shape)
+    out = emit("Resize", flat, None, None, wanted, spec=spec, axes=[2, 3] if some else None, **MODES[mode])
+    return emit.reshape(out, (batch, filters, *sizes))
 
 
 def _shrinks(sizes: Shape, wanted: Shape) -> bool:
