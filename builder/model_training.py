@@ -57,8 +57,8 @@ class ModelTraining:
             the step can be compiled (else a warning says why not). "auto": where that is measured to be faster, if
             NumPy would need more than a few seconds. False: NumPy. A compiled step has Python's values fixed, such as
             a rate in an attribute; they are looked at again before every epoch.
-        run_eagerly: True is `jit_compile=False`, and every step runs as Python. Otherwise steps on NumPy that come again
-            run without Python's layers and tape where a model has nothing of the user's own and that is faster
+        run_eagerly: True is `jit_compile=False`, and every step runs as Python; otherwise NumPy runs steps that come
+            again without layers and tape, where nothing in a model is the user's own code and that is faster
         steps_per_execution, auto_scale_loss: taken for the sake of Keras's programs; they change nothing
 
         Raises `ValueError` for unknown names, with the closest known ones, before any data is touched.
