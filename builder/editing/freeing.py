@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ...trainer.core import tree
-from ...trainer.core.dims import UndecidableSize
+from ...trainer.core.dims import Dim, UndecidableSize, names
 from ...trainer.core.errors import DtypeError, ShapeError, format_shape
-from ...trainer.core.graph import Graph, Node
+from ...trainer.core.graph import Graph, Node, names_in
 from ...trainer.core.tensor import Tensor
 from ...trainer.core.variable import Variable
 from ..call import LayerCall
@@ -27,7 +27,7 @@ ATTEMPTS = 40
 READINGS = 8
 """How many ways to read the numbers inside one layer are tried."""
 
-MISFITS = (ShapeError, DtypeError, UndecidableSize, ValueError)
+MISFITS = (ShapeError, DtypeError, UndecidableSize, ValueError, NotImplementedError)
 """What shape inference raises, and what operators of files do whose arithmetic a symbolic size does not take."""
 
 
@@ -204,6 +204,12 @@ class Freeing:
             return made, made
 
         made = inner.build(enter, name=call.layer.name)
+        if not _is_determined(made):
+            raise ShapeError(
+                f"{self.draft.task}: the model '{made.name}' uses sizes that cannot be told from what enters it; "
+                "take it apart first: "
+                f"sx.editing.split(model, {made.name!r})"
+            )
         self._nested[id(call.layer)] = made
         return tree.flatten(made(*arguments))
 
@@ -212,7 +218,18 @@ class Freeing:
         sources = list({id(x): x for x in call.input_tensors() if x.array is None}.values())
         values = [self.draft.value(x) for x in sources]
         inputs = [Input(batch_shape=x.shape, dtype=x.dtype) for x in values]
-        known: dict[int, Any] = {id(x): y for x, y in zip(sources, inputs, strict=True)}
+        outputs = self._operations(call, sources, inputs, choices)
+        single = outputs[0] if len(outputs) == 1 else outputs
+        made: Any = Functional(inputs[0] if len(inputs) == 1 else inputs, single, name=call.layer.name)
+        if _is_determined(made):
+            return tree.flatten(made(values[0] if len(values) == 1 else values))
+        again = Choices()
+        again.taken = list(choices.taken)
+        return self._operations(call, sources, values, again)
+
+    def _operations(self, call: LayerCall, sources: list[Tensor], values: list[Any], choices: Choices) -> list[Any]:
+        """The operations inside of a call, on other tensors."""
+        known: dict[int, Any] = {id(x): y for x, y in zip(sources, values, strict=True)}
         for node in Graph(sources, call.output_tensors()).nodes:
             operands = [None if x is None else self._operand(x, known) for x in node.inputs]
             old = [() if x is None else x.shape for x in node.inputs]
@@ -225,10 +242,7 @@ class Freeing:
                 choices,
             )
             known.update((id(x), y) for x, y in zip(node.outputs, found, strict=True))
-        outputs = [known[id(x)] for x in call.output_tensors()]
-        single = outputs[0] if len(outputs) == 1 else outputs
-        made: Any = Functional(inputs[0] if len(inputs) == 1 else inputs, single, name=call.layer.name)
-        return tree.flatten(made(values[0] if len(values) == 1 else values))
+        return [known[id(x)] for x in call.output_tensors()]
 
     def _operand(self, x: Tensor, known: dict[int, Any]) -> Any:
         if id(x) in known:
@@ -236,11 +250,23 @@ class Freeing:
         return self.draft.value(x)
 
     def _told(self, step: Step, error: Exception) -> ShapeError:
+        if str(error).startswith(self.draft.task):
+            return ShapeError(str(error))
         return ShapeError(
             f"{self.draft.task}: '{step_name(step)}' is made for the size that is to be free: {error}\n  Leave that "
             f"size fixed, or put layers there that take any size (such as GlobalAveragePooling2D before a Dense): "
             f"sx.editing.insert, sx.editing.replace(model, {step_name(step)!r}, ...)"
         )
+
+
+def _is_determined(model: Any) -> bool:
+    """Whether the sizes that a model's operations use follow from the sizes of its inputs, each by itself."""
+    sizes = [size for x in model.plan.input_tensors for size in x.shape if isinstance(size, Dim)]
+    known: set[str] = set()
+    for _ in sizes:
+        known.update(*[names(size) for size in sizes if len(names(size) - known) == 1])
+    nodes = [step for step in model.plan.steps if not isinstance(step, LayerCall)]
+    return names_in([tuple(node.attributes.values()) for node in nodes]) <= known
 
 
 def _cuts_to_size(call: LayerCall) -> bool:

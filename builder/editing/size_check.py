@@ -27,6 +27,15 @@ def sample(spec: TensorSpec, numbers: Mapping[str, int], random: np.random.Gener
     return random.integers(0, 2, shape).astype(spec.dtype)
 
 
+def run_told(model: Any, values: list[np.ndarray], task: str) -> list[np.ndarray]:
+    """The outputs for values of the inputs. Raises `ShapeError` with the edit where the model does not take them."""
+    try:
+        return _run(model, values)
+    except (ShapeError, ValueError) as error:
+        shapes = ", ".join(str(x.shape) for x in values)
+        raise ShapeError(f"{task}: the edited model does not take data of the shapes {shapes}: {error}") from None
+
+
 def _run(model: Any, values: list[np.ndarray]) -> list[np.ndarray]:
     remaining = iter([convert_to_tensor(x) for x in values])
     inputs = tree.map_structure(lambda x: None if x is None else next(remaining), model.plan.inputs)
@@ -41,7 +50,7 @@ def _samples(model: Any, numbers: Mapping[str, int], seed: int = 0) -> list[np.n
 def check_same_results(old: Any, new: Any, origin: Mapping[str, int], task: str) -> None:
     """Raise `ValueError` unless both models give the same bits at the original sizes."""
     values = _samples(new, origin)
-    for name, a, b in zip(old.output_names, _run(old, values), _run(new, values), strict=True):
+    for name, a, b in zip(old.output_names, _run(old, values), run_told(new, values, task), strict=True):
         if a.shape != b.shape or a.dtype != b.dtype or not np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
             raise ValueError(
                 f"{task}: the output '{name}' is not what it was at the original sizes; please report this, with the "
@@ -83,7 +92,7 @@ def _compare_batch(old: Any, new: Any, origin: Mapping[str, int], count: int, ta
     ]  # fmt: skip
     for part in parts:
         part[:] = [x if freed else parts[0][i] for i, (x, freed) in enumerate(zip(part, is_freed, strict=True))]
-    together, apart = _run(new, whole), [_run(old, part) for part in parts]
+    together, apart = run_told(new, whole, task), [_run(old, part) for part in parts]
     for i, (name, x) in enumerate(zip(new.output_names, new.outputs, strict=True)):
         axes = [a for a, size in enumerate(x.shape) if isinstance(size, Dim) and "batch" in names(size)]
         if not axes:

@@ -149,14 +149,16 @@ def _resized(call: Call, x: Tensor, axes: Any, wanted: Any, factors: list[float]
 
 def _repeated(call: Call, x: Tensor, axis: int, new: Any, factor: float) -> Tensor:
     """An axis of unknown size, each cell several times, or interpolated linearly between more cells."""
+    whole = factor == int(factor)
     is_half = call.get("coordinate_transformation_mode", "half_pixel") in ("half_pixel", "pytorch_half_pixel")
-    if call.get("mode") == "linear" and is_half and factor >= 1 and len(x.shape) == 4 and axis > 1:
+    if call.get("mode") == "linear" and is_half and whole and len(x.shape) == 4 and axis > 1:
         sizes = [new if i == axis else x.shape[i] for i in (2, 3)]
         return ops.image.resize(x, sizes, "bilinear", data_format="channels_first")
-    if call.get("mode", "nearest") != "nearest" or factor != int(factor):
+    if call.get("mode", "nearest") != "nearest" or not whole:
         raise UnsupportedOperatorError(
             f"{call.label}: axis {axis} has the unknown size {x.shape[axis]}, and only its cells repeated a whole "
-            "number of times, or between which is interpolated linearly, can be computed then. Give the size as a number when the file is opened."
+            "number of times, or linear interpolation between them, can be computed then. Give the size as a number "
+            "when the file is opened."
         )
     return ops.repeat(x, int(factor), axis)
 

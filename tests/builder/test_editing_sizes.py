@@ -38,6 +38,8 @@ OTHER_SIZES = [
     ("upsampling", {2: "2*height", 3: "2*width"}, (2, 3, 12, 10), (2, 5, 11, 10)),
     ("patches", (2, 3), (2, 3, 12, 10), (2, 4)),
     ("recurrent", {1: "time"}, (2, 7, 4), (2, 3)),
+    ("interpolated", (2, 3), (2, 3, 7, 5), (2, 2, 14, 10)),
+    ("turned", {1: "time"}, (2, 9, 8), (2, 9, 8)),
 ]
 
 
@@ -143,9 +145,17 @@ def mixing(x: Any) -> Any:
     return x - ops.mean(x, axis=0, keepdims=True)
 
 
+def ambiguous(x: Any) -> Any:
+    inner = fixed((12, 3), lambda v: ops.reshape(layers.Dense(3, name="d")(v), (4, 3, 3)))
+    inner.name = "inner"
+    return ops.transpose(inner(ops.reshape(ops.transpose(x, (1, 0, 2)), (12, 3))), (1, 0, 2))
+
+
 REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: editing.free_sizes(fixed((1, 8, 8, 3), dense), axes=(1, 2)), sx.ShapeError,
      r"'fc' is made for the size that is to be free: .*3\*height\*width.* and 192.*\n.*Leave that size fixed, or put"),
+    (lambda: editing.free_sizes(fixed((3, 4, 3), ambiguous), axes=1), sx.ShapeError,
+     r"'inner' uses sizes that cannot be told from what enters it; take it apart first: sx.editing.split"),
     (lambda: editing.free_sizes(fixed((1, 8), mixing)), ValueError, "the output 'subtract' is not that of the batches"),
     (lambda: editing.free_sizes(fixed((1, 8), lambda x: ops.sum(x, axis=0))), ValueError, "has no axis for the batch"),
     (lambda: editing.free_sizes(fixed((None, 8), lambda x: x * 2)), ValueError,

@@ -97,6 +97,30 @@ def recurrent(path: Path) -> Path:
     return write(path, (1, 5, 4), nodes, constants, (1, 3))
 
 
+def turned(path: Path) -> Path:
+    """Time before the batch, both in one axis for a product and taken apart again, as in PyTorch's attention."""
+    nodes = [
+        node("Transpose", "x", "t", perm=[1, 0, 2]),
+        node("Reshape", "t flat", "f"),
+        node("MatMul", "f w", "m"),
+        node("Reshape", "m apart", "a"),
+        node("Transpose", "a", "b", perm=[1, 0, 2]),
+        node("Add", "b x", "y"),
+    ]
+    constants = {"flat": ints(6, 8), "w": weight(8, 8), "apart": ints(6, 1, 8)}
+    return write(path, (1, 6, 8), nodes, constants, (1, 6, 8))
+
+
+def interpolated(path: Path) -> Path:
+    """Twice the size by linear interpolation."""
+    nodes = [
+        node("Conv", "x k", "c"),
+        helper.make_node("Resize", ["c", "", "twice"], ["y"], mode="linear", name="resize"),
+    ]
+    constants = {"k": weight(2, 3, 1, 1), "twice": np.float32([1, 1, 2, 2])}
+    return write(path, (1, 3, 6, 6), nodes, constants, (1, 2, 12, 12))
+
+
 FILES: dict[str, Callable[[Path], Path]] = {
-    f.__name__: f for f in (classifier, attention, upsampling, patches, recurrent)
+    f.__name__: f for f in (classifier, attention, upsampling, patches, recurrent, turned, interpolated)
 }  # fmt: skip
