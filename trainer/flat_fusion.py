@@ -13,6 +13,7 @@ from typing import Any
 from .core.graph import Graph, Node
 from .core.primitive import Primitive
 from .core.tensor import Symbol, Tensor
+from .ops import kept_convolution
 from .ops import pooled_convolution as pooled
 from .ops.broadcast import sum_primitive
 from .ops.comparison import greater_primitive
@@ -33,6 +34,10 @@ def fused_nodes(graph: Graph) -> list[Node]:
     for node in nodes:
         if node.primitive is convolution_relu_primitive and id(node.outputs[0]) not in kept:
             made.update(_with_pooling(node, uses, kept))
+    place = {node.index: i for i, node in enumerate(nodes)}
+    for node in nodes:
+        if node.primitive in _RECTIFIED and node.index not in made:
+            made.update(_with_transform(node, uses, place))
     return [new for node in nodes for new in made.get(node.index, [node])]
 
 
@@ -128,6 +133,29 @@ def _backward(
     if total is not None:
         replaced[total.index] = [_made(sum_primitive, [small], total.attributes, total.outputs)]
     return replaced
+
+
+_RECTIFIED = {convolution_primitive: False, convolution_relu_primitive: True}
+
+
+def _with_transform(node: Node, uses: Mapping[int, list[Node]], place: Mapping[int, int]) -> dict[int, list[Node]]:
+    """A convolution and its gradients, the image's transform kept from one to the other; nothing where it cannot be."""
+    x, kernel = node.inputs[:2]
+    if x is None or kernel is None or not kept_convolution.suits(x.spec, kernel.spec, node.attributes):
+        return {}
+    ends = [
+        end for end in uses[id(x)]
+        if end.primitive is convolution_gradients and end.inputs[0] is x and end.inputs[2] is kernel
+        and end.attributes == node.attributes and place[end.index] > place[node.index]
+    ]  # fmt: skip
+    if len(ends) != 1:
+        return {}
+    (end,) = ends
+    attributes = {**node.attributes, "rectified": _RECTIFIED[node.primitive]}
+    forward = _made(kept_convolution.keeping_convolution_primitive, node.inputs, attributes, node.outputs)
+    inputs = [x, end.inputs[1], forward.outputs[1], kernel]
+    backward = _made(kept_convolution.kept_convolution_gradients, inputs, node.attributes, end.outputs)
+    return {node.index: [forward], end.index: [backward]}
 
 
 def _only_reader(node: Node, uses: Mapping[int, list[Node]], kept: set[int]) -> Node | None:

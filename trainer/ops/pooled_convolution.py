@@ -26,28 +26,35 @@ def suits(x: TensorSpec, kernel: TensorSpec, convolution: Mapping[str, Any], poo
     """Whether there is one kernel for a convolution and the pooling of its rectified results."""
     if pooling["pool"] != PAIRS or pooling["strides"] != PAIRS or pooling["padding"] != "valid":
         return False
-    if not (convolution["channels_last"] and pooling["channels_last"]) or convolution["groups"] != 1:
+    return pooling["channels_last"] and is_tiled(x, kernel, convolution, 2)
+
+
+def is_tiled(x: TensorSpec, kernel: TensorSpec, convolution: Mapping[str, Any], least: int = 1) -> bool:
+    """Whether a convolution is computed by tiles, and its results have at least so many cells along each axis."""
+    if not convolution["channels_last"] or convolution["groups"] != 1 or kernel.rank != 4:
         return False
-    if kernel.rank != 4 or not is_static((*x.shape, *kernel.shape)):
+    if not is_static((*x.shape, *kernel.shape)):
         return False
-    sizes: Any = _sizes(x.shape, kernel.shape, convolution)
+    sizes: Any = result_sizes(x.shape, kernel.shape, convolution)
     settings = convolution["strides"], convolution["dilation"]
     depth, filters = kernel.shape[2:]
-    return min(sizes) > 1 and suits_winograd(kernel.shape[:2], *settings, depth, filters, sizes, x.dtype)  # pyright: ignore[reportArgumentType]
+    return min(sizes) >= least and suits_winograd(kernel.shape[:2], *settings, depth, filters, sizes, x.dtype)  # pyright: ignore[reportArgumentType]
 
 
-def _sizes(x: Shape, kernel: Shape, convolution: Mapping[str, Any]) -> Shape:
+def result_sizes(x: Shape, kernel: Shape, convolution: Mapping[str, Any]) -> Shape:
+    """Spatial sizes of a convolution's results."""
     settings = convolution["strides"], convolution["dilation"]
     return output_sizes(convolution["padding"], x[1:-1], kernel[:2], *settings, "kernel")
 
 
-def _lows(x: Shape, padding: Padding) -> tuple[Any, ...]:
+def lows_of(x: Shape, padding: Padding) -> tuple[Any, ...]:
+    """Cells before each axis of the image, for kernels of 3x3."""
     return tuple(low for low, _ in pads_of(padding, x[1:-1], (3, 3), (1, 1), (1, 1)))
 
 
 def _run(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | None = None, *, choose: bool, **convolution: Any) -> Any:
-    sizes: Any = _sizes(x.shape, kernel.shape, convolution)
-    lows = _lows(x.shape, convolution["padding"])
+    sizes: Any = result_sizes(x.shape, kernel.shape, convolution)
+    lows = lows_of(x.shape, convolution["padding"])
     out, chosen = correlate_3x3_pooled(x, kernel, lows, sizes, Finish(bias, True), choose)
     return out if chosen is None else (out, chosen)
 
@@ -55,7 +62,7 @@ def _run(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | None = None, *, c
 def _infer(
     x: TensorSpec, kernel: TensorSpec, bias: TensorSpec | None = None, *, choose: bool, **convolution: Any
 ) -> Any:
-    sizes: Any = _sizes(x.shape, kernel.shape, convolution)
+    sizes: Any = result_sizes(x.shape, kernel.shape, convolution)
     filters: Any = kernel.shape[-1]
     out = TensorSpec((x.shape[0], sizes[0] // 2, sizes[1] // 2, filters), x.dtype)
     high, wide = tiles(sizes)
@@ -65,8 +72,8 @@ def _infer(
 def _gradients_run(
     x: np.ndarray, dy: np.ndarray, chosen: np.ndarray, kernel: np.ndarray, **convolution: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    sizes: Any = _sizes(x.shape, kernel.shape, convolution)
-    lows = _lows(x.shape, convolution["padding"])
+    sizes: Any = result_sizes(x.shape, kernel.shape, convolution)
+    lows = lows_of(x.shape, convolution["padding"])
     return correlate_3x3_pooled_gradients(x, dy, chosen, kernel, lows, sizes)
 
 

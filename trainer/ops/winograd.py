@@ -120,13 +120,14 @@ class _Scratch:
         return found
 
 
-def _blocks(x: np.ndarray, lows: Sizes, plan: _Plan, gathered: _Scratch) -> Iterator[_Block]:
-    """Transformed image tiles, block by block; both rooms are free for the caller after use."""
+def _blocks(x: np.ndarray, lows: Sizes, plan: _Plan, gathered: _Scratch, kept: np.ndarray | None) -> Iterator[_Block]:
+    """Transformed image tiles, block by block, and kept if there is room; else the caller may use theirs after use."""
     depth = x.shape[-1]
     inner, source = frame_slices(x.shape[1:-1], lows, plan.lengths)
     framed = np.zeros((plan.images, *plan.lengths, depth), x.dtype)
     transformed = _Scratch(plan, REACH * REACH * depth, x.dtype)
     matrix = transforms(x.dtype).image
+    place = 0
     for images, top, rows in plan:
         part = framed[: images.stop - images.start]
         if not top:
@@ -135,8 +136,20 @@ def _blocks(x: np.ndarray, lows: Sizes, plan: _Plan, gathered: _Scratch) -> Iter
         count = len(part) * rows * plan.wide
         patches = gathered(REACH * REACH, count * depth)
         np.copyto(patches.reshape(view.shape), view)
-        result = np.matmul(matrix, patches, out=transformed(REACH * REACH, count * depth))
+        target = transformed(*patches.shape) if kept is None else kept[:, place : place + count * depth]
+        result = np.matmul(matrix, patches, out=target)
+        place += count * depth
         yield _Block(images, top, rows, count, result.reshape(REACH * REACH, count, depth))
+
+
+def _kept_blocks(kept: np.ndarray, plan: _Plan, depth: int) -> Iterator[_Block]:
+    """The blocks that were kept."""
+    place = 0
+    for images, top, rows in plan:
+        count = (images.stop - images.start) * rows * plan.wide
+        part = kept[:, place : place + count * depth]
+        place += count * depth
+        yield _Block(images, top, rows, count, part.reshape(REACH * REACH, count, depth))
 
 
 def _tile_view(framed: np.ndarray, top: int, rows: int, columns: int) -> np.ndarray:
@@ -214,12 +227,20 @@ class Windows:
 
 
 def correlate_3x3(
-    x: np.ndarray, kernel: np.ndarray, lows: Sizes, sizes: Sizes, finish: Finish | None = None
+    x: np.ndarray,
+    kernel: np.ndarray,
+    lows: Sizes,
+    sizes: Sizes,
+    finish: Finish | None = None,
+    kept: np.ndarray | None = None,
 ) -> np.ndarray:
-    """`out[n, i, j] = sum over a, b of x[n, i + a - low, j + b - low] @ kernel[a, b]`."""
+    """`out[n, i, j] = sum over a, b of x[n, i + a - low, j + b - low] @ kernel[a, b]`.
+
+    kept: room (36, tiles * channels) for the transform of the image, which the gradients need again
+    """
     depth, filters = kernel.shape[-2:]
     plan = _Plan(x.shape[0], sizes, REACH * REACH * max(depth, filters) * x.itemsize)
-    return _correlate(x, kernel, lows, plan, finish, None, sizes)
+    return _correlate(x, kernel, lows, plan, finish, None, sizes, kept)
 
 
 def correlate_3x3_pooled(
@@ -242,6 +263,7 @@ def _correlate(
     finish: Finish | None,
     windows: Windows | None,
     sizes: Sizes,
+    kept: np.ndarray | None = None,
 ) -> np.ndarray:
     depth, filters = kernel.shape[-2:]
     form = transforms(x.dtype)
@@ -250,7 +272,7 @@ def _correlate(
     out = empty((x.shape[0], plan.high * side, plan.wide * side, filters), x.dtype)
     # patches are done with when their transform is there, and products when the results are
     patches, products = (_Scratch(plan, REACH * REACH * n, x.dtype) for n in (max(depth, filters), filters))
-    for block in _blocks(x, lows, plan, patches):
+    for block in _blocks(x, lows, plan, patches, kept):
         found = np.matmul(block.transformed, weights, out=products(REACH * REACH, block.count, filters))
         target = _result_tiles(out, block, plan.wide, side)
         results = patches(TILE * TILE, block.count * filters)
@@ -271,10 +293,10 @@ def correlate_3x3_kernel(x: np.ndarray, dy: np.ndarray, lows: Sizes) -> np.ndarr
 
 
 def correlate_3x3_gradients(
-    x: np.ndarray, dy: np.ndarray, kernel: np.ndarray, lows: Sizes
+    x: np.ndarray, dy: np.ndarray, kernel: np.ndarray, lows: Sizes, kept: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Adjoints of `correlate_3x3` to its image and to its kernel, which share the transform of the gradient."""
-    return _gradients(x, dy, kernel, lows)  # pyright: ignore[reportReturnType]
+    return _gradients(x, dy, kernel, lows, kept=kept)  # pyright: ignore[reportReturnType]
 
 
 def correlate_3x3_pooled_gradients(
@@ -291,6 +313,7 @@ def _gradients(
     lows: Sizes,
     sizes: Sizes | None = None,
     chosen: np.ndarray | None = None,
+    kept: np.ndarray | None = None,
 ) -> tuple[np.ndarray | None, np.ndarray]:
     depth, filters = x.shape[-1], dy.shape[-1]
     form = transforms(x.dtype)
@@ -302,8 +325,8 @@ def _gradients(
     room, gradients = (_Scratch(plan, REACH * REACH * n, x.dtype) for n in (max(depth, filters), filters))
     total = np.zeros((REACH * REACH, depth, filters), x.dtype)
     scratch = np.empty_like(total)
-    images = None if kernel is None else _ImageGradient(x, kernel, lows, plan)
-    for block in _blocks(x, lows, plan, room):
+    images = None if kernel is None else _ImageGradient(x, kernel, lows, plan, kept is not None)
+    for block in _blocks(x, lows, plan, room, None) if kept is None else _kept_blocks(kept, plan, depth):
         tiles_of_dy = _result_tiles(dy, block, plan.wide, side)
         gathered = room(TILE * TILE, block.count * filters)
         if windows is None:
@@ -329,13 +352,14 @@ def _columns(lines: np.ndarray, wide: int) -> np.ndarray:
 class _ImageGradient:
     """The adjoint of the transform of overlapping tiles, and their sum where they overlap."""
 
-    def __init__(self, x: np.ndarray, kernel: np.ndarray, lows: Sizes, plan: _Plan) -> None:
+    def __init__(self, x: np.ndarray, kernel: np.ndarray, lows: Sizes, plan: _Plan, keeps: bool) -> None:
         form = transforms(x.dtype)
         depth, filters = kernel.shape[-2:]
         turned = np.ascontiguousarray(kernel.swapaxes(2, 3)).reshape(9, -1)
         self.weights = (form.kernel @ turned).reshape(REACH * REACH, filters, depth)
         self.matrix = np.ascontiguousarray(form.image.T)
         self.plan, self.dx = plan, empty(x.shape, x.dtype)
+        self.products = _Scratch(plan, REACH * REACH * depth, x.dtype) if keeps else None
         self.inner, self.source = frame_slices(x.shape[1:-1], lows, plan.lengths)
         self.framed = empty((plan.images, *plan.lengths, depth), x.dtype)
         # with room beside the frame for cells of no window
@@ -344,9 +368,10 @@ class _ImageGradient:
             self.dx[...] = 0
 
     def add(self, block: _Block, gradients: np.ndarray, room: _Scratch) -> None:
-        """Add one block; images are complete with their last one. The block's transform is overwritten."""
+        """Add one block; images are complete with their last one. A transform that is not kept is overwritten."""
         depth = self.dx.shape[-1]
-        products = np.matmul(gradients, self.weights, out=block.transformed)
+        target = block.transformed if self.products is None else self.products(*block.transformed.shape)
+        products = np.matmul(gradients, self.weights, out=target)
         parts = room(REACH * REACH, block.count * depth)
         np.matmul(self.matrix, products.reshape(REACH * REACH, -1), out=parts)
         high, wide, top = block.rows, self.plan.wide, block.top * TILE

@@ -78,9 +78,13 @@ def test_winograd_gradients_in_blocks_of_any_size(monkeypatch, block_bytes, shap
     for a in range(3):
         for b in range(3):
             framed[:, a : a + shape[1], b : b + shape[2]] += dy.astype(float) @ kernel[a, b].T
-    dx, dk = winograd.correlate_3x3_gradients(x, dy, kernel, (1, 1))
-    np.testing.assert_allclose(dk, expected, rtol=1e-4, atol=1e-3)
-    np.testing.assert_allclose(dx, framed[:, 1:-1, 1:-1], rtol=1e-4, atol=1e-4)
+    high, wide = winograd.tiles(shape[1:3])
+    kept = np.empty((36, shape[0] * high * wide * 16), np.float32)
+    winograd.correlate_3x3(x, kernel, (1, 1), shape[1:3], kept=kept)
+    for transform in (None, kept):
+        dx, dk = winograd.correlate_3x3_gradients(x, dy, kernel, (1, 1), transform)
+        np.testing.assert_allclose(dk, expected, rtol=1e-4, atol=1e-3)
+        np.testing.assert_allclose(dx, framed[:, 1:-1, 1:-1], rtol=1e-4, atol=1e-4)
 
 
 CONVOLUTIONS = [
