@@ -1,6 +1,6 @@
 """Features on disk: arrays in `.npy` files under names that tell the model and the data which they were computed from.
 
-A file is an array as NumPy writes it, followed by 32 bytes, the BLAKE2b digest of the array's bytes. What is no such
+A file is an array as NumPy writes it, followed by 32 bytes, the SHA-256 digest of the array's bytes. What is no such
 file (cut short, of another type, changed, a link, a pipe) counts as missing and is computed anew; nothing in it is run.
 """
 
@@ -29,13 +29,13 @@ FORMAT = b"sardonyx.features.1"
 
 def key_of(model: bytes, arrays: Sequence[np.ndarray]) -> str:
     """The name for the features of some data: another one when anything in the model's file or the data differs."""
-    digest = hashlib.blake2b(FORMAT, digest_size=16)
-    digest.update(hashlib.blake2b(model).digest())
+    digest = hashlib.sha256(FORMAT)
+    digest.update(hashlib.sha256(model).digest())
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         for piece in pieces(array):
             digest.update(piece)
-    return digest.hexdigest()
+    return digest.hexdigest()[:32]
 
 
 def pieces(array: np.ndarray) -> Iterator[memoryview]:
@@ -104,7 +104,7 @@ def write(paths: Sequence[Path], samples: int, batches: Iterator[list[np.ndarray
     """
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(written_atomically(path)) for path in paths]
-        digests = [hashlib.blake2b(digest_size=DIGEST_BYTES) for _ in paths]
+        digests = [hashlib.sha256() for _ in paths]
         shapes: list[tuple[int, ...]] = []
         done = 0
         for batch in batches:
@@ -166,7 +166,7 @@ def read(path: Path, spec: Any, samples: int) -> np.ndarray | None:
         array = np.asarray(np.memmap(file, dtype, "r", start, shape)) if size else np.zeros(shape, dtype)
         file.seek(start + size)
         expected = file.read()
-    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    digest = hashlib.sha256()
     for piece in pieces(array):
         digest.update(piece)
     return array if digest.digest() == expected else None
