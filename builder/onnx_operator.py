@@ -15,6 +15,7 @@ from ..trainer.core.tensor import Tensor
 from ..trainer.core.variable import Variable
 from ..trainer.ops.seed import SeedGenerator
 from ..trainer.registry import Registry
+from .call import contexts
 from .layer import Layer
 
 PIECES = Registry("piece of a file", "pieces", None, functions=False)
@@ -59,7 +60,8 @@ class OnnxOperator(Layer):
 
     def call(self, *inputs: Any, training: bool | None = None) -> Any:
         """The node's results: one tensor, or a list."""
-        living = bool(training) and self.trainable and self.fragment.is_living
+        mode = contexts.stack[-1].training if training is None and contexts.stack else training
+        living = bool(mode) and self.trainable and self.fragment.is_living
         results = self.fragment.tensors(inputs, living, self.seed_generator if living else None)
         if not all(isinstance(x, (Tensor, Variable)) for x in results):
             raise NotTensorsError(results)

@@ -153,7 +153,8 @@ def support_vectors(call: Call, x: Tensor) -> Tensor:
     x, count = as_float(x), call.get("n_supports", 0)
     coefficients = np.asarray(call.get("coefficients"), np.float32)
     found = _kernel(call, x, count) if count else x
-    scores = ops.matmul(found, Tensor(coefficients.reshape(-1, 1))) + Tensor(np.asarray(call.get("rho", [0.0])[:1], np.float32))
+    shift = _vector(call.get("rho", [0.0])[:1], x.dtype)
+    scores = ops.matmul(found, Tensor(coefficients.reshape(-1, 1))) + shift
     if call.get("one_class", 0):
         scores = ops.where(ops.greater(scores, scalar_like(0, scores)), scalar_like(1, scores), scalar_like(-1, scores))
     return finished(call, scores)
