@@ -15,7 +15,7 @@ from .arithmetic import add, divide, multiply
 from .arrange import repeat
 from .axes import expand_dims
 from .broadcast import broadcast_to, reshape
-from .comparison import equal, greater_equal, logical_and, logical_not, not_equal
+from .comparison import equal, greater_equal, less, logical_and, logical_not, not_equal
 from .control import while_loop
 from .convert import cast, convert_to_tensor
 from .create import full, zeros
@@ -35,6 +35,8 @@ __all__ = ["beam_search", "greedy_search"]
 
 Step = Callable[[Tensor, Tensor, Any], tuple[Any, Any]]
 IMPOSSIBLE = float("-inf")
+UNLIKELIEST = -1e30
+"""Scores below are those of sequences that are none: TopK on a GPU turns -inf into the lowest finite number."""
 
 
 def greedy_search(
@@ -214,7 +216,8 @@ class _BeamSearch:
         beams = self.beams
         every = concatenate([finished, self.normalized(scores, position)], axis=1)
         groups = convert_to_tensor(np.repeat([0, 1], beams).astype(np.int32))
-        groups = where(equal(every, IMPOSSIBLE), 2, groups)
+        none = less(every, UNLIKELIEST)
+        groups, every = where(none, 2, groups), where(none, IMPOSSIBLE, every)
         order = argsort(groups, axis=1)[:, :beams]  # stable: each group is in order already
         tables = take_along_axis(concatenate([kept, table], axis=1), expand_dims(order, -1), axis=1)
         sizes = concatenate([lengths, broadcast_to(position, (self.batch, beams))], axis=1)
