@@ -17,11 +17,10 @@ from .bodies import placeholders, trace_body
 from .broadcast import reshape
 from .control import scan
 from .convert import cast
-from .create import zeros
+from .create import ones, zeros
 from .join import concatenate, split, stack
 from .linalg import matmul
 from .rectifier import relu
-from .reduce import sum
 from .trigonometry import tanh
 
 __all__: list[str] = []
@@ -121,12 +120,17 @@ def before_steps(sequence: Any, start: Any) -> Tensor:
 
 
 def sequence_weights(x: Any, before: Any, slopes: Any, kernel: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of inputs, kernel, recurrent kernel and bias from those of the gates, (time, gates, batch)."""
-    flat = reshape(batch_first(slopes), (-1, slopes.shape[1]))
-    d_x = reshape(matmul(flat, transpose(kernel, (1, 0))), x.shape)
-    d_kernel = matmul(transpose(reshape(x, (-1, x.shape[2])), (1, 0)), flat)
-    d_recurrent = matmul(transpose(reshape(batch_first(before), (-1, before.shape[1])), (1, 0)), flat)
-    return d_x, d_kernel, d_recurrent, sum(flat, axis=0)
+    """Gradients of inputs, kernel, recurrent kernel and bias from those of the gates, (time, gates, batch).
+
+    Those of all weights are one product, with rows of input, state before and 1.
+    """
+    (batch, steps, features), units = x.shape, before.shape[1]
+    flat = reshape(transpose(slopes, (0, 2, 1)), (-1, slopes.shape[1]))
+    d_x = transpose(reshape(matmul(flat, transpose(kernel, (1, 0))), (steps, batch, features)), (1, 0, 2))
+    parts = [transpose(x, (1, 0, 2)), transpose(before, (0, 2, 1)), ones((steps, batch, 1), x.dtype)]
+    rows = reshape(concatenate(parts, axis=2), (-1, features + units + 1))
+    d_kernel, d_recurrent, d_bias = split(matmul(transpose(rows, (1, 0)), flat), [features, features + units], axis=0)
+    return d_x, d_kernel, d_recurrent, reshape(d_bias, (slopes.shape[1],))
 
 
 def _arriving(d_sequence: Any) -> Tensor | None:
@@ -233,16 +237,23 @@ def gru_backwards(
 
     streams = (_arriving(d_sequence), by_z, by_new, by_r, z, r)
     dh, (d_z, d_r, d_inner, d_new) = scan(step, start_state(d_h, x, units), streams, reverse=True)
-    by_input = concatenate([d_z, d_r, d_new], axis=1)
-    d_x, d_kernel, d_recurrent, d_bias = sequence_weights(x, before, by_input, kernel)
-    if reset_after:
-        by_state = concatenate([d_z, d_r, d_inner], axis=1)
-        _, _, d_recurrent, state_bias = sequence_weights(x, before, by_state, kernel)
-        d_bias = stack([d_bias, state_bias])
-    else:
-        reset = _outer_sum(before * r, d_new)
-        d_recurrent = concatenate([split(d_recurrent, [2 * units], axis=1)[0], reset], axis=1)
-    return d_x, transpose(dh, (1, 0)), d_kernel, d_recurrent, d_bias
+    # of z, of r, of the candidate as the state sees it and as the input sees it
+    open_kernel, new_kernel = split(kernel, [2 * units], axis=1)
+    wide = concatenate([open_kernel, zeros((kernel.shape[0], units), kernel.dtype), new_kernel], axis=1)
+    slopes = concatenate([d_z, d_r, d_inner, d_new], axis=1)
+    d_x, d_kernel, d_recurrent, d_bias = sequence_weights(x, before, slopes, wide)
+    d_kernel, bias_by_input = _without_inner(d_kernel, units), _without_inner(d_bias, units)
+    both, inner = split(d_recurrent, [2 * units, 3 * units], axis=1)[:2]
+    if not reset_after:
+        inner = _outer_sum(before * r, d_new)
+    biases = stack([bias_by_input, split(d_bias, [3 * units])[0]]) if reset_after else bias_by_input
+    return d_x, transpose(dh, (1, 0)), d_kernel, concatenate([both, inner], axis=1), biases
+
+
+def _without_inner(gradient: Tensor, units: Any) -> Tensor:
+    """The columns of z, r and the candidate as the input sees it."""
+    open_gates, _, new = split(gradient, [2 * units, 3 * units], axis=-1)
+    return concatenate([open_gates, new], axis=-1)
 
 
 def _outer_sum(first: Tensor, second: Tensor) -> Tensor:
