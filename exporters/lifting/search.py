@@ -13,8 +13,6 @@ from .table import DECOMPOSED, SINGLE, Finder
 from .view import OUTSIDE, Found, GraphView, sharing_key
 
 FAMILIES = (attention, activation, arrange, convolution, linear, normalization, recurrent)
-MERGING = {"ReLU": "relu", "Softmax": "softmax"}
-"""Layers that other layers have as their activation, without arguments of their own."""
 
 
 def find_layers(model: Any, weights: Mapping[str, Variable]) -> list[Found]:
@@ -61,8 +59,8 @@ def _with_activations(view: GraphView, found: list[Found]) -> list[Found]:
         if follower is None or "kernel" not in layer.weights or len(scopes) > 1 or "" in scopes or layer.apply:
             continue
         own = [x for x in found if x is not layer and scope_of(view, x.nodes[0]) in scopes and x.weights]
-        name = follower.config.get("activation") if follower.kind == "Activation" else _activation(follower)
-        if own or not name or follower.kind == "PReLU":
+        name = _activation(follower, last_axis=1 if view.operator(layer.nodes[0]) == "Gemm" else -1)
+        if own or not name:
             continue
         layer.nodes, layer.outputs = (*layer.nodes, *follower.nodes), follower.outputs
         layer.config["activation"] = name
@@ -70,10 +68,14 @@ def _with_activations(view: GraphView, found: list[Found]) -> list[Found]:
     return [x for x in found if id(x) not in merged]
 
 
-def _activation(follower: Found) -> str | None:
+def _activation(follower: Found, last_axis: int) -> str | None:
+    """The name of an activation without arguments of its own; None for other layers."""
+    if follower.kind == "Activation":
+        return follower.config["activation"] if follower.settle is None else None
     if follower.kind == "ReLU" and not follower.config:
         return "relu"
-    return "softmax" if follower.kind == "Softmax" and follower.config == {"axis": -1} and not follower.settle else None
+    on_last = follower.config.get("axis") in (-1, last_axis)
+    return "softmax" if follower.kind == "Softmax" and on_last and not follower.settle else None
 
 
 def _without_shared_kernels(view: GraphView, found: list[Found]) -> list[Found]:

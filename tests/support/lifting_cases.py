@@ -162,6 +162,9 @@ CASES: dict[str, Callable[[], Case]] = {
          ("Relu", "b", "c", "model/d1/Relu"), ("MatMul", "c,model/d2/kernel:0", "y", "model/d2/MatMul")],
         {"model/d1/kernel:0": draw(4, 5), "model/d1/bias:0": draw(5), "model/d2/kernel:0": draw(5, 2)}, (1, 4),
         {"model.d1": "Dense", "model.d2": "Dense"}),
+    "Gemm with its activation": lambda: Case(
+        [("Gemm", "x,w,b", "a", "classes/Gemm"), ("Softmax", "a", "y", "classes/Softmax", {"axis": 1})],
+        {"w": draw(4, 5), "b": draw(5)}, (1, 4), {"classes": "Dense"}),
     "Conv, BatchNormalization, Relu": lambda: Case(
         [("Conv", "x,conv.weight,conv.bias", "a", "/conv/Conv", {"pads": [1, 1, 1, 1], "strides": [2, 2]}),
          ("BatchNormalization", "a,bn.weight,bn.bias,bn.running_mean,bn.running_var", "b", "/bn/BatchNormalization"),
