@@ -309,6 +309,7 @@ class Writer:
         made = {name for node in self.onnx.nodes for name in node.outputs}
         renamed: dict[str, str] = {}
         outputs: list[str] = []
+        of_nodes = self._names_of_nodes(made)
         for tensor, name in zip(tensors, wanted, strict=True):
             value = self.value_of(tensor)
             if value is None:
@@ -317,7 +318,7 @@ class Writer:
                 value = self("Identity", value)
             if name in made and name not in renamed and name != value.name:
                 renamed[name] = self.unique(name)
-            is_free = name not in outputs and (name == value.name or name in renamed)
+            is_free = name not in outputs and (name == value.name or name in renamed or name in of_nodes)
             outputs.append(name if is_free else self.unique(name))
             renamed[value.name] = outputs[-1]
         self.onnx.rename(renamed)
@@ -325,6 +326,13 @@ class Writer:
         self.onnx.specs.update((name, x.spec) for name, x in zip(outputs, tensors, strict=True))
         for key, value in self.values.items():
             self.values[key] = Value(renamed.get(value.name, value.name), value.spec)
+
+    def _names_of_nodes(self, made: set[str]) -> set[str]:
+        """Names that nodes have and no value: an output may have them, too."""
+        graph = self.onnx
+        if any(node.subgraphs() for node in graph.nodes):
+            return set()  # values inside of them are not looked through
+        return {node.name for node in graph.nodes} - made - {*graph.inputs, *graph.initializers, *graph.protos}
 
 
 def lower_graph(

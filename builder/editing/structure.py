@@ -14,6 +14,9 @@ from .draft import Draft
 from .outputs import set_output_names
 from .places import Place, boundary, results_of, sources_of, step_name
 
+EDGE = " -> "
+"""Between the ends of an edge that is written as one path."""
+
 Maker = Layer | Callable[..., Any]
 
 
@@ -175,7 +178,11 @@ def insert(
         raise ValueError(f"{task}: say where with one of after=, before=, between=(first, second)")
     ((kind, place),) = places.items()
     nested = within(
-        model, place, task, lambda inner, rest: insert(inner, layer, copy=copy, **_only_place(kind, rest)), copy
+        model,
+        _as_path(place, task),
+        task,
+        lambda inner, rest: insert(inner, layer, copy=copy, **_only_place(kind, rest)),
+        copy,
     )
     if nested is not None:
         return nested
@@ -193,7 +200,17 @@ def insert(
 
 
 def _only_place(kind: str, place: str) -> dict[str, Any]:
-    return {kind: place}
+    return {kind: tuple(place.split(EDGE)) if kind == "between" else place}
+
+
+def _as_path(place: Any, task: str) -> Any:
+    """A place as one path; of an edge in a nested model, the way to the model and both ends."""
+    if not isinstance(place, tuple) or not any(isinstance(end, str) and "/" in end for end in place):
+        return place
+    first, second = (str(end).partition("/") for end in place)
+    if first[0] != second[0] or not first[2] or not second[2]:
+        raise ValueError(f"{task}: both ends of an edge lie in the same nested model, got {told_place(place)}")
+    return f"{first[0]}/{first[2]}{EDGE}{second[2]}"
 
 
 def _results_meant(draft: Draft, after: Place) -> list[Tensor]:

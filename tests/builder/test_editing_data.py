@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from edited_models import DRAW, arrays, check_edited, close
-from fixed_files import FILES
+from fixed_files import FILES, write
 from styles import STYLES
 
 import sardonyx as sx
@@ -282,3 +282,29 @@ def test_an_opened_file_is_edited_by_its_own_names(tmp_path: Path):
     check_edited(renamed, [x], model(x), tmp_path)
     saved = {p.name for p in onnx.load(tmp_path / "edited.onnx").graph.initializer}
     assert {"k", "w", "b"} <= saved
+
+
+def test_outputs_have_their_names_though_nodes_and_values_inside_have_them_too(tmp_path: Path):
+    nodes = [
+        onnx.helper.make_node("MatMul", ["x", "w"], ["inner"], name="y"),
+        onnx.helper.make_node("Sin", ["inner"], ["y"], name="z"),
+    ]
+    weights = {"w": DRAW.normal(size=(5, 5)).astype("float32")}
+    model = sx.models.load_model(write(tmp_path / "alike.onnx", (None, 5), nodes, weights, (None, 5)))
+    fixed = editing.fix_sizes(model, {"x": (4, 5)})
+    assert fixed.output_names == ["y"]
+    check_edited(fixed, [SCORES], np.sin(SCORES @ weights["w"]), tmp_path)
+    last = editing.insert(model, lambda v: 2 * v, after="z")
+    check_edited(last, [SCORES], 2 * np.sin(SCORES @ weights["w"]), tmp_path)
+    assert last.output_names == ["y"]
+    both = editing.rename(editing.add_outputs(last, ["inner"]), outputs={"y": "inner", "inner": "y"})
+    check_edited(both, [SCORES], [2 * np.sin(SCORES @ weights["w"]), SCORES @ weights["w"]], tmp_path)
+
+
+def test_an_edit_between_layers_of_a_nested_model(tmp_path: Path):
+    inner = sx.Sequential([sx.Input((5,)), layers.Dense(4, name="a"), layers.Dense(2, name="b")], name="inner")
+    model = sx.Sequential([sx.Input((5,), name="x"), inner])
+    edited = editing.insert(model, lambda v: 2 * v, between=("inner/a", "inner/b"))
+    check_edited(edited, [SCORES], inner.get_layer("b")(2 * inner.get_layer("a")(SCORES)), tmp_path)
+    with pytest.raises(ValueError, match="both ends of an edge lie in the same nested model"):
+        editing.insert(model, lambda v: v, between=("inner/a", "b"))
