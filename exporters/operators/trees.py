@@ -208,13 +208,25 @@ def classify(call: Call, x: Tensor) -> tuple[Tensor, Tensor]:
     labels: Sequence[Any] = call.get("classlabels_strings") or call.get("classlabels_int64s")
     ids = np.unique(_numbers(call, "class_ids"))
     forest = old_forest(call, "class", len(labels))
-    scores = ops.cast(forest.scores(call, _features(call, x), "SUM"), "float32")
+    rows = _features(call, x)
+    scores = ops.cast(forest.scores(call, rows, "SUM"), "float32")
     if len(labels) != 2 or len(ids) != 1:
         scores = _with_base(call, scores)
-        return labelled(call, ops.argmax(scores, axis=-1), labels), finished(call, scores)
-    single = _with_base(call, scores[:, int(ids[0]) : int(ids[0]) + 1])
+        spoken = ops.any(_at(forest.given, forest.leaves(call, rows)), axis=1)
+        best = ops.argmax(ops.where(spoken, scores, scalar_like(-np.inf, scores)), axis=-1)
+        return labelled(call, best, labels), finished(call, scores)
+    return _two_classes(call, scores, int(ids[0]), labels)
+
+
+def _two_classes(call: Call, scores: Tensor, place: int, labels: Sequence[Any]) -> tuple[Tensor, Tensor]:
+    """Trees that speak of one of two classes only: what they say of it decides, as onnxruntime has it."""
+    if len(call.get("base_values") or ()) > 1:
+        raise UnsupportedOperatorError(f"{call.label}: two base values for trees that speak of one class are not read")
+    single = _with_base(call, scores[:, place : place + 1])
     positive = bool((_numbers(call, "class_weights") >= 0).all())
     best = ops.cast(ops.greater(single[:, 0], scalar_like(0.5 if positive else 0, single)), "int64")
+    if place == 1:
+        return labelled(call, best, labels), finished(call, ops.concatenate([ops.zeros_like(single), single], axis=-1))
     if positive:
         pair = [scalar_like(1, single) - single, single]
     else:
