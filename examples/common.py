@@ -11,14 +11,19 @@ import numpy as np
 OUT = Path("examples-output")
 
 
-def run(main: Callable[..., dict[str, float]]) -> None:
-    """Call `main(small=..., out=...)` as the command line says, and print the numbers that it returns."""
+def run(main: Callable[..., dict[str, float]], **paths: str) -> None:
+    """Call `main(small=..., out=...)` as the command line says, and print the numbers that it returns.
+
+    paths: further arguments of `main` that are paths, with what the command line says of them
+    """
     parser = argparse.ArgumentParser(description=(main.__globals__["__doc__"] or "").partition("\n")[0])
     parser.add_argument("--small", action="store_true", help="less data and fewer steps: seconds instead of minutes")
     parser.add_argument("--out", type=Path, default=OUT, help=f"folder for the ONNX file and the picture ({OUT})")
+    for name, text in paths.items():
+        parser.add_argument(f"--{name}", type=Path, help=text)
     options = parser.parse_args()
     started = time.perf_counter()
-    results = main(small=options.small, out=options.out)
+    results = main(**vars(options))
     seconds = time.perf_counter() - started
     print("\n" + table([("result", "value"), *results.items(), ("seconds", round(seconds, 1))]))
 
