@@ -128,7 +128,6 @@ class Draft:
             made = Functional(inputs, outputs, name=name or self.model.name)
         except (ValueError, TypeError) as error:
             raise type(error)(f"{self.task}: {error}") from None
-        made._trainable = self.model.trainable
         if metadata := user_metadata(self.model):
             made._metadata = metadata
         return made

@@ -157,6 +157,15 @@ def test_layers_of_the_edited_model_are_its_own():
     assert sx.Model(again.input, again.get_layer("drop").output).output_shape == (None, 4)
 
 
+@pytest.mark.parametrize("style", STYLES)
+def test_a_new_head_is_trained_on_a_frozen_base(style: str):
+    model = STYLES[style](STACK, (6, 6, 3))
+    model.trainable = False
+    edited = editing.replace(model, "head", new_head())
+    assert [v.path for v in edited.trainable_variables] == ["new_head/kernel", "new_head/bias"]
+    trains(edited, [IMAGES])
+
+
 class Moody(sx.Model):
     """Passes its mode on to one layer, a fixed one to another."""
 
