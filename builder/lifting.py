@@ -13,6 +13,7 @@ from ..exporters.fragments import Entry, Fragment, is_symbolic
 from ..exporters.imported import Importer
 from ..exporters.lifting import Found, Source, brought, find_layers, path_of, put_back, sharing_key
 from ..exporters.node_reading import ReadNode
+from ..exporters.source import same_bits
 from ..trainer.core.errors import DtypeError, ShapeError
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import symbolic_input
@@ -58,7 +59,7 @@ class Lifted:
 
     def _has_changed(self, names: Sequence[str]) -> bool:
         return any(
-            source.name in names and not np.array_equal(brought(stored, source.steps), variable.array)
+            source.name in names and not same_bits(brought(stored, source.steps), variable.array)
             for variable, (source, stored) in self.weights.items()
         )
 
@@ -68,7 +69,7 @@ class Lifted:
         for variable, (source, stored) in self.weights.items():
             before = found.get(source.name, stored)
             then, now = brought(stored, source.steps), variable.array
-            found[source.name] = before if np.array_equal(then, now) else put_back(before, source.steps, now)
+            found[source.name] = before if same_bits(then, now) else put_back(before, source.steps, now)
         return found
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Lifted:
