@@ -156,7 +156,8 @@ def in_runtime(path: Path, values: list[np.ndarray]) -> list[np.ndarray]:
 
 
 FREE = (
-    "resnet", "lstm", "encoder", "masked attention", "causal attention", "grid sample", "bilinear", "slices and choices",
+    "resnet", "lstm", "encoder", "masked attention", "causal attention", "grid sample", "bilinear",
+    "slices and choices",
 )  # fmt: skip
 
 
