@@ -16,8 +16,8 @@ from ..trainer.core.state import state
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import trace
 from ..trainer.core.variable import Variable
-from ..trainer.flat_program import FlatProgram
 from ..trainer.loop import steps
+from . import later
 from .function import signature_of
 from .settings import is_users, own_functions
 from .tracking import leaves
@@ -48,7 +48,7 @@ class FlatStep:
         found = [i for i, x in enumerate(graph.outputs[0]) if x is not None]
         places = model.optimizer.gradient_memory(self.variables) if self.variables else []
         wanted = [places[i] for i in found]
-        self.program = FlatProgram(graph, {i: place for i, place in enumerate(wanted) if place is not None})
+        self.program = later.FlatProgram(graph, {i: place for i, place in enumerate(wanted) if place is not None})
         slots = self.program.results
         self.gradients: list[Tensor | None] = [None] * len(self.variables)
         for i, slot in zip(found, slots, strict=False):

@@ -1,6 +1,6 @@
-"""What a model does with files, and its check: loaded when first used, for programs that train or predict need neither.
+"""What a model does with files, its check, and programs of many equal steps: loaded when first used.
 
-Together they would be an eighth of the time that importing the library takes.
+Most programs need few of them; together they would be an eighth of the time that importing the library takes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..trainer.core.later import loaded_later
 
 if TYPE_CHECKING:
+    from ..trainer.flat_program import FlatProgram
     from .check import check_model
     from .exporting import export_model
     from .feature_training import on_features
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
     from .weights_file import load_weights, save_weights
 
 __all__ = [
-    "check_model", "export_model", "export_training", "load_model", "load_weights", "model_from_json", "on_features",
-    "save_model", "save_weights",
+    "FlatProgram", "check_model", "export_model", "export_training", "load_model", "load_weights", "model_from_json",
+    "on_features", "save_model", "save_weights",
 ]  # fmt: skip
 
 __getattr__, __dir__ = loaded_later(
     __name__,
     {
+        "FlatProgram": "..trainer.flat_program",
         "check_model": ".check",
         "export_model": ".exporting",
         "export_training": ".training_export",
