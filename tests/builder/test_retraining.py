@@ -274,3 +274,11 @@ def test_a_whole_file_that_is_frozen_cannot_be_fitted(tmp_path):
     model.compile("sgd", "sparse_categorical_crossentropy")
     with pytest.raises(ValueError, match=r"fit would change nothing, for all its 9 weights are frozen.*unfreeze\(\)"):
         model.fit(X, Y, verbose=0)
+
+
+def test_what_is_freed_after_compile_needs_another_compile(tmp_path):
+    model = with_head(sx.models.load_model(their_file(tmp_path)))
+    by_fit(model, 1)
+    model.unfreeze("block*")
+    with pytest.raises(ValueError, match=r"after unfreeze\(\), call compile\(\) again"):
+        model.fit(X, Y, verbose=0)

@@ -200,9 +200,8 @@ class Optimizer(Told, Updates):
             self.build(variables)
         if unknown := [v.path for v in variables if v not in self._places]:
             raise ValueError(
-                f"{kind}: the variable '{unknown[0]}' is new since the optimizer was built; use a new optimizer, or "
-                f"build it "
-                "with all variables first: optimizer.build(variables)"
+                f"{kind}: the variable '{unknown[0]}' is new since the optimizer was built; use a new optimizer (after "
+                "unfreeze(), call compile() again), or build it with all variables first: optimizer.build(variables)"
             )
         pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
         if not pairs:
