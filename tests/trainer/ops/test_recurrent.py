@@ -232,3 +232,31 @@ ERRORS = [
 def test_errors_teach(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+def whole(kind, **options):
+    """The sequence of a layer without first states; with `activation`, in operations instead of kernels."""
+    if kind == "lstm":
+        return lambda x, k, r, b, mask: ops.lstm(x, None, None, mask, k, r, b, **options)[0]
+    if kind == "gru":
+        return lambda x, k, r, b, mask: ops.gru(x, None, mask, k, r, b, **options)[0]
+    return lambda x, k, r, b, mask: ops.gru(x, None, mask, k, r, b[0], reset_after=False, **options)[0]
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "gru_before"])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("loss", [lambda s: ops.sum(ops.sin(s)), lambda s: ops.sum(ops.sin(s[:, -1]))])
+def test_gradients_of_several_blocks_of_steps_are_those_of_the_operations(kind, masked, loss):
+    batch, steps, features, units = 9, 21, 3, 64
+    gates = (4 if kind == "lstm" else 3) * units
+    bias = (gates,) if kind == "lstm" else (2, gates)
+    generator = np.random.default_rng(3)
+    x, k, r, b = (
+        sx.Tensor((generator.standard_normal(shape) * 0.3).astype(np.float32))
+        for shape in ((batch, steps, features), (features, gates), (units, gates), bias)
+    )
+    mask = generator.random((batch, steps)) > 0.3 if masked else None
+    layers = [whole(kind), whole(kind, activation=lambda z: ops.multiply(ops.tanh(z), 1.0))]
+    kernels, operations = [sx.grad(lambda *a, f=f: loss(f(*a, mask)), (0, 1, 2, 3))(x, k, r, b) for f in layers]
+    for found, expected in zip(kernels, operations, strict=True):
+        np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-3, atol=2e-5)
