@@ -122,7 +122,7 @@ def _variables(model: Any) -> list[WeightFact]:
                 reason = "statistics, measured and not learned"
             elif not layer.trainable:
                 reason = "of a frozen layer; model.unfreeze() or unfreeze(pattern) frees it"
-            name = names.get(id(v), v.path)
+            name = str(names.get(id(v), v.path))
             found.setdefault(id(v), WeightFact(name, v.shape, v.dtype.name, layer.name, trained, reason))
     return list(found.values())
 

@@ -57,8 +57,8 @@ def check_mapped(path: Path, mappings: Mappings, budget: Budget) -> Any:
     with open(path, "rb") as file:
         number = mappings.add_file(file)
 
-    def mark(offset: int, length: int) -> bytes:
-        key, value = b"sardonyx.place", mappings.marker(number, offset, length).encode()
+    def mark(offset: int, length: int, as_numbers: bool) -> bytes:
+        key, value = b"sardonyx.place", mappings.marker(number, offset, length, as_numbers).encode()
         entry = b"\x0a" + varint(len(key)) + key + b"\x12" + varint(len(value)) + value
         return b"\x70\x01\x6a" + varint(len(entry)) + entry  # data_location: EXTERNAL, and one external_data
 

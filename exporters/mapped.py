@@ -24,11 +24,12 @@ KEY = "sardonyx.place"
 
 @dataclass(frozen=True)
 class Place:
-    """Bytes in one of the files."""
+    """Bytes in one of the files; `as_numbers` if they stood in the field for float32 numbers."""
 
     file: int
     offset: int
     length: int
+    as_numbers: bool = False
 
 
 @dataclass(eq=False)
@@ -51,9 +52,9 @@ class Mappings:
         self.handles.append(os.dup(file.fileno()))
         return len(self.maps) - 1
 
-    def marker(self, file: int, offset: int, length: int) -> str:
+    def marker(self, file: int, offset: int, length: int, as_numbers: bool = False) -> str:
         """What a tensor says that lies there."""
-        self.places.append(Place(file, offset, length))
+        self.places.append(Place(file, offset, length, as_numbers))
         return f"{self.token}:{len(self.places) - 1}"
 
     def content(self, number: int) -> memoryview:
@@ -127,7 +128,11 @@ def filled(model: Any, mappings: Mappings | None) -> Any:
             if found is not None:
                 tensor.ClearField("external_data")
                 tensor.ClearField("data_location")
-                tensor.raw_data = bytes(found[0].content(found[1]))
+                content = found[0].content(found[1])
+                if found[0].places[found[1]].as_numbers:
+                    tensor.float_data.extend(np.frombuffer(content, np.float32))
+                else:
+                    tensor.raw_data = bytes(content)
     return model
 
 

@@ -30,8 +30,8 @@ FLOAT = 1
 
 DEEPEST = 100
 
-Mark = Callable[[int, int], bytes]
-"""The fields, serialized, that stand for contents at an offset and of a length."""
+Mark = Callable[[int, int, bool], bytes]
+"""The fields, serialized, that stand for contents at an offset, of a length, and whether they are repeated numbers."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def _parts(data: memoryview, start: int, end: int, kind: str, mark: Mark, depth:
         if not field.is_message or field.end - field.content < LARGE:
             continue
         if field.number in contents:
-            new = mark(field.content, field.end - field.content)
+            new = mark(field.content, field.end - field.content, field.number == FLOAT_DATA)
         elif field.number in inner:
             message = b"".join(_parts(data, field.content, field.end, inner[field.number], mark, depth + 1))
             if len(message) == field.end - field.content:

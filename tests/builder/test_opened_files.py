@@ -194,3 +194,14 @@ def test_a_report_says_what_is_trained_and_why_not(tmp_path: Path):
     model.unfreeze()
     assert [fact.trained for fact in sx.models.describe(model).weights].count(True) == 1
     assert "1 arrays, 6 numbers: of a layer that is not frozen" in str(sx.models.describe(model))
+
+
+def test_large_weights_written_as_numbers_stay_numbers(tmp_path: Path):
+    file = model_of([node("MatMul", ["x", "w"], ["y"])], [value("x", ["N", 64])], [value("y", ["N", 64])])
+    weight = draw(64, 64)
+    file.graph.initializer.append(onnx.helper.make_tensor("w", onnx.TensorProto.FLOAT, (64, 64), weight.reshape(-1)))
+    (tmp_path / "m.onnx").write_bytes(file.SerializeToString())
+    model = sx.models.load_model(tmp_path / "m.onnx")
+    np.testing.assert_array_equal(model.weights[0].numpy(), weight)
+    model.export(tmp_path / "ours.onnx")
+    assert onnx.load(tmp_path / "ours.onnx") == file
