@@ -11,6 +11,7 @@ import numpy as np
 from ..exporters.fragments import Fragment
 from ..exporters.limits import check_file
 from ..exporters.weights import clean_name
+from ..trainer.core.dims import promised
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.variable import Variable
 from ..trainer.ops.seed import SeedGenerator
@@ -62,7 +63,8 @@ class OnnxOperator(Layer):
         """The node's results: one tensor, or a list."""
         mode = contexts.stack[-1].training if training is None and contexts.stack else training
         living = bool(mode) and self.trainable and self.fragment.is_living
-        results = self.fragment.tensors(inputs, living, self.seed_generator if living else None)
+        with promised():
+            results = self.fragment.tensors(inputs, living, self.seed_generator if living else None)
         if not all(isinstance(x, (Tensor, Variable)) for x in results):
             raise NotTensorsError(results)
         return results[0] if len(results) == 1 else results

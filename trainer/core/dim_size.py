@@ -90,6 +90,8 @@ class Dim:
     def __truediv__(self, other: Any) -> Any:
         if _operand(other, "/") is None:
             return NotImplemented
+        if isinstance(other, int) and other == 1:
+            return self
         raise TypeError(f"({self}) / ({other}) may be a fraction, and sizes are whole numbers; use // instead of /")
 
     def __rtruediv__(self, other: Any) -> Any:

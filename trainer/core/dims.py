@@ -7,7 +7,9 @@ take named sizes to be >= 1, as a size that is compared holds something.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import count
 from itertools import product as iter_product
 from math import lcm, prod
@@ -27,6 +29,7 @@ __all__ = [
     "Shape",
     "Size",
     "UndecidableSize",
+    "agree",
     "as_size",
     "bounds",
     "broadcast_size",
@@ -46,6 +49,7 @@ __all__ = [
     "names",
     "parse",
     "product",
+    "promised",
     "reset_fresh_names",
     "solve",
     "solve_shape",
@@ -167,6 +171,29 @@ def equal(left: Size, right: Size) -> bool | None:
     return vanishes(add(terms_of(left), terms_of(right), -1))
 
 
+_promised: ContextVar[bool] = ContextVar("promised", default=False)
+
+
+@contextmanager
+def promised() -> Iterator[None]:
+    """A scope in which sizes that may be equal are taken to be equal wherever they have to be.
+
+    For somebody's file: it was written for inputs of which it is true, images of a multiple of 32 pixels perhaps, and
+    has no way to say so. Where it is not true, running the model is the error.
+    """
+    token = _promised.set(True)
+    try:
+        yield
+    finally:
+        _promised.reset(token)
+
+
+def agree(left: Size, right: Size) -> bool:
+    """Whether two sizes that have to be equal are: always, or within `promised` possibly."""
+    same = equal(left, right)
+    return same is True or (same is None and _promised.get())
+
+
 def bounds(size: Size) -> tuple[int | None, int | None]:
     """The least and the greatest value that can be proven for named sizes >= 1; None where there is none.
 
@@ -231,6 +258,8 @@ def broadcast_size(left: Size, right: Size) -> Size:
     one = equal(left, 1), equal(right, 1)
     if True in one:
         return left if one[1] else right
+    if same is None and _promised.get():
+        return right if isinstance(right, int) else left
     if same is None:
         raise UndecidableSize(may_differ(left, right))
     raise ValueError(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .dims import Shape, Size, as_size, dim, equal
+from .dims import Shape, Size, agree, as_size, dim
 from .dtypes import as_dtype, dtype_name
 from .errors import ShapeError, format_shape
 
@@ -61,8 +61,8 @@ def with_batch(shape: Sequence[Any], batch_size: int | None = None, name: str | 
 
 
 def same_shape(first: Shape, second: Shape) -> bool:
-    """Whether two shapes are equal for every value of their symbolic sizes."""
-    return len(first) == len(second) and all(equal(a, b) is True for a, b in zip(first, second, strict=True))
+    """Whether two shapes are equal for every value of their symbolic sizes, or promised to be."""
+    return len(first) == len(second) and all(agree(a, b) for a, b in zip(first, second, strict=True))
 
 
 def normalize_axis(axis: int, rank: int, what: str = "axis") -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dims import Shape, equal
+from ..core.dims import Shape, agree
 from ..core.emitter import Emitter, Value
 from ..core.errors import DtypeError, ShapeError, format_shape
 from ..core.operators import FUNCTIONS
@@ -237,7 +237,7 @@ def _check(query: Tensor, key: Tensor, value: Tensor) -> None:
             )
         if x.dtype.kind != "f":
             raise DtypeError(f"dot_product_attention: expected a floating-point {name}, got {x.dtype.name}")
-    if equal(query.shape[3], key.shape[3]) is not True or equal(query.shape[0], key.shape[0]) is not True:
+    if not agree(query.shape[3], key.shape[3]) or not agree(query.shape[0], key.shape[0]):
         raise ShapeError(
             "dot_product_attention: query and key must agree in batch and depth, got "
             f"{format_shape(query.shape)} and {format_shape(key.shape)}"

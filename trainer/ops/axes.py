@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dims import equal
+from ..core.dims import agree, equal
 from ..core.emitter import Emitter, Value
 from ..core.errors import ShapeError, format_shape
 from ..core.primitive import Primitive, at_user_line
@@ -147,7 +147,7 @@ def expand_dims(x: Any, axis: Axes) -> Tensor:
 
 def _squeeze_infer(x: TensorSpec, *, axes: tuple[int, ...]) -> TensorSpec:
     for axis in axes:
-        if equal(x.shape[axis], 1) is not True:
+        if not agree(x.shape[axis], 1):
             raise ShapeError(
                 f"axis {axis} of {format_shape(x.shape)} has size {x.shape[axis]}; only axes of size 1 can be removed"
             )

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dims import Dim, Shape, equal, product
+from ..core.dims import Dim, Shape, agree, equal, product
 from ..core.emitter import Emitter, Value
 from ..core.errors import ShapeError, format_shape
 from ..core.primitive import Primitive
-from ..core.spec import TensorSpec, as_shape
+from ..core.spec import TensorSpec, as_shape, same_shape
 from ..core.tensor import Tensor
 from .convert import convert_to_tensor
 from .convert import shape as shape_of
@@ -23,8 +23,8 @@ __all__ = ["broadcast_to", "reshape", "sum_to"]
 
 def _reshape_infer(x: TensorSpec, *, shape: Shape) -> TensorSpec:
     before, after = product(x.shape), product(shape)
-    same = equal(before, after)
-    if same is not True:
+    if not agree(before, after):
+        same = equal(before, after)
         raise ShapeError(
             f"cannot reshape {format_shape(x.shape)} ({before} elements) to {format_shape(shape)} ({after} elements)"
             + ("" if same is False else f"; these are not known to be equal. {_HOW_TO_NAME}")
@@ -58,7 +58,7 @@ def _complete_shape(old: Shape, new: Sequence[Any]) -> Shape:
     sizes = list(as_shape([1 if i == unknown[0] else size for i, size in enumerate(new)]))
     rest, total = product(sizes), product(old)
     known = equal(rest, 0) is not True and equal(total % rest, 0)
-    if known is not True:
+    if equal(rest, 0) is True or not agree(total % rest, 0):
         may = f"{total} may not be a multiple of {rest}. {_HOW_TO_NAME}" if known is None else ""
         raise ShapeError(
             f"reshape: cannot reshape {format_shape(old)} ({total} elements) to {format_shape(tuple(new))}: "
@@ -93,7 +93,7 @@ def reshape(x: Any, newshape: Any) -> Tensor:
 
 
 def _broadcast_infer(x: TensorSpec, *, shape: Shape) -> TensorSpec:
-    if broadcast_shapes(x.shape, shape) != tuple(shape):
+    if not same_shape(broadcast_shapes(x.shape, shape), shape):
         raise ShapeError(f"cannot broadcast {format_shape(x.shape)} to {format_shape(shape)}")
     return TensorSpec(shape, x.dtype)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core import tree
-from ..core.dims import Size, equal
+from ..core.dims import Size, agree
 from ..core.errors import ShapeError, format_shape
 from ..core.graph import Graph
 from ..core.spec import TensorSpec
@@ -87,7 +87,7 @@ def _length(name: str, streams: Sequence[Tensor], length: Any) -> Size:
     if not sizes:
         raise ValueError(f"{name}: expected xs or length, got neither")
     for size in sizes[1:]:
-        if equal(sizes[0], size) is not True:
+        if not agree(sizes[0], size):
             raise ShapeError(f"{name}: expected the same number of steps everywhere, got {sizes[0]} and {size}")
     return sizes[0]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dims import Shape, equal
+from ..core.dims import Shape, agree, equal
 from ..core.emitter import Emitter, Value
 from ..core.errors import DtypeError, ShapeError, format_shape
 from ..core.primitive import Primitive
@@ -93,7 +93,7 @@ def _convolution_infer(
     taps, (depth, filters) = kernel.shape[:-2], kernel.shape[-2:]
     if x.rank != kernel.rank:
         raise ShapeError(f"expected an image of rank {kernel.rank}, as the kernel's, got {format_shape(x.shape)}")
-    if equal(channels(x.shape, channels_last), depth * groups) is not True:
+    if not agree(channels(x.shape, channels_last), depth * groups):
         raise ShapeError(
             f"expected {depth * groups} channels (kernel {format_shape(kernel.shape)}, {groups} groups), "
             f"got an image {format_shape(x.shape)} with {channels(x.shape, channels_last)}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dims import Shape, equal, is_static, product
+from ..core.dims import Shape, agree, equal, is_static, product
 from ..core.emitter import Emitter, Value
 from ..core.errors import ShapeError, format_shape
 from ..core.primitive import Primitive
@@ -168,7 +168,7 @@ def _depth_run(x: np.ndarray, *, block: int, channels_last: bool) -> np.ndarray:
 
 def _depth_infer(x: TensorSpec, *, block: int, channels_last: bool) -> TensorSpec:
     depth = channels(x.shape, channels_last)
-    if x.rank != 4 or equal(depth % (block * block), 0) is not True:
+    if x.rank != 4 or not agree(depth % (block * block), 0):
         raise ShapeError(
             f"expected images of rank 4 whose channels are a multiple of {block * block} (block_size squared), "
             f"got {format_shape(x.shape)}"
@@ -188,7 +188,7 @@ def _space_run(x: np.ndarray, *, block: int, channels_last: bool) -> np.ndarray:
 
 
 def _space_infer(x: TensorSpec, *, block: int, channels_last: bool) -> TensorSpec:
-    if x.rank != 4 or any(equal(n % block, 0) is not True for n in spatial(x.shape, channels_last)):
+    if x.rank != 4 or any(not agree(n % block, 0) for n in spatial(x.shape, channels_last)):
         raise ShapeError(
             f"expected images of rank 4 whose height and width are multiples of {block} (block_size), "
             f"got {format_shape(x.shape)}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dims import Dim, Shape, Size, equal, may_differ
+from ..core.dims import Dim, Shape, Size, agree, equal, may_differ
 from ..core.emitter import Emitter, Value
 from ..core.errors import DtypeError, ShapeError, format_shape
 from ..core.primitive import Primitive
@@ -95,7 +95,7 @@ def _split_infer(x: TensorSpec, *, sizes: tuple[Size, ...], axis: int) -> tuple[
     total: Size = 0
     for size in sizes:
         total = total + size
-    if equal(total, x.shape[axis]) is not True:
+    if not agree(total, x.shape[axis]):
         raise ShapeError(f"parts of sizes {sizes} do not add up to axis {axis} of {format_shape(x.shape)}")
     return tuple(TensorSpec((*x.shape[:axis], size, *x.shape[axis + 1 :]), x.dtype) for size in sizes)
 
@@ -165,7 +165,7 @@ def _split(x: Any, sections: Any, axis: int, name: str, exact: bool) -> list[Ten
 def _equal_sizes(size: Size, sections: int, axis: int, name: str, exact: bool) -> tuple[Size, ...]:
     if sections < 1:
         raise ShapeError(f"{name}: expected at least one section, got {sections}")
-    if exact and equal(size % sections, 0) is not True:
+    if exact and not agree(size % sections, 0):
         known = "" if isinstance(size, int) else " for certain; name the size as a multiple in the input's shape"
         raise ShapeError(f"{name}: axis {axis} of size {size} does not divide into {sections} equal sections{known}")
     return tuple((size + sections - 1 - i) // sections for i in range(sections))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dims import equal
+from ..core.dims import agree, equal
 from ..core.emitter import Emitter, Value
 from ..core.errors import DtypeError, ShapeError, format_shape
 from ..core.primitive import Primitive, plain_arrays
@@ -28,8 +28,8 @@ def _matmul_infer(x: TensorSpec, y: TensorSpec) -> TensorSpec:
     if x.rank == 0 or y.rank == 0:
         raise ShapeError(f"expected at least one axis each, got {format_shape(x.shape)} and {format_shape(y.shape)}")
     inner_x, inner_y = x.shape[-1], y.shape[-2] if y.rank > 1 else y.shape[0]
-    same = equal(inner_x, inner_y)
-    if same is not True:
+    if not agree(inner_x, inner_y):
+        same = equal(inner_x, inner_y)
         raise ShapeError(
             f"inner sizes {'differ' if same is False else 'may differ'}: {format_shape(x.shape)} @ "
             f"{format_shape(y.shape)} has {inner_x} and {inner_y}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dims import equal, product
+from ..core.dims import agree, product
 from ..core.errors import ShapeError, format_shape
 from ..core.spec import normalize_axes, normalize_axis
 from ..core.tensor import Tensor
@@ -32,7 +32,7 @@ def _weight(value: Any, x: Tensor, shape: tuple[Any, ...], operation: str, name:
     if value is None:
         return None
     tensor = convert_to_tensor(value, x.dtype)
-    if equal(product(tensor.shape), product(shape)) is not True:
+    if not agree(product(tensor.shape), product(shape)):
         raise ShapeError(
             f"{operation}: {name} needs one element for each of the normalised sizes {format_shape(shape)}, "
             f"got shape {format_shape(tensor.shape)}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dims import equal
+from ..core.dims import agree
 from ..core.emitter import Emitter, Value
 from ..core.errors import DtypeError, ShapeError, format_shape
 from ..core.spec import TensorSpec, same_shape
@@ -37,7 +37,7 @@ def check_inputs(
         raise ShapeError(
             f"expected a recurrent_kernel of shape (units, {gates} * units), got {format_shape(recurrent.shape)}"
         )
-    if kernel.rank != 2 or equal(kernel.shape[0], x.shape[2]) is not True or kernel.shape[1] != gates * units:
+    if kernel.rank != 2 or not agree(kernel.shape[0], x.shape[2]) or kernel.shape[1] != gates * units:
         raise ShapeError(
             f"expected a kernel of shape ({x.shape[2]}, {gates * units}) for inputs {format_shape(x.shape)} and "
             f"{units} units, got {format_shape(kernel.shape)}"
