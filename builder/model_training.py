@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -198,6 +199,11 @@ class ModelTraining:
         self._steps[name].steps_left = count or 0
         return self._steps[name]
 
+    def _batch_step(self, name: str) -> Callable[[Any], Any]:
+        """What runs one batch by itself: the compiled step where `compile` was told to, else Python's."""
+        is_compiled = (self._compile_arguments or {}).get("jit_compile") is True
+        return self.step_runner(name, 1).begin_epoch() if is_compiled else getattr(self, name)
+
     def train_step(self, data: Any) -> dict[str, Any]:
         """One update from a batch (x, y, sample_weight); returns what to log. Override for training of your own."""
         return steps.train_step(self, data)  # type: ignore[arg-type]
@@ -295,13 +301,13 @@ class ModelTraining:
     ) -> Any:
         """One update from one batch; returns loss and metrics as running values."""
         self._require_compiled("train_on_batch")
-        return training.on_batch(self, self.train_step, x, y, sample_weight, class_weight, return_dict)
+        return training.on_batch(self, self._batch_step("train_step"), x, y, sample_weight, class_weight, return_dict)
 
     @tells_line
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Loss and metrics of one batch."""
         self._require_compiled("test_on_batch")
-        return training.on_batch(self, self.test_step, x, y, sample_weight, None, return_dict)
+        return training.on_batch(self, self._batch_step("test_step"), x, y, sample_weight, None, return_dict)
 
     @tells_line
     def predict(

@@ -276,3 +276,17 @@ def test_training_goes_on_under_errors_as_a_warning_free_run():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         trained(make, x, True)
+
+
+def test_one_batch_at_a_time_is_compiled_when_asked_for():
+    x, y = random.normal(size=(8, 4)).astype("float32"), random.integers(0, 3, 8)
+    logs = []
+    for jit_compile in (False, True):
+        sx.utils.set_random_seed(3)
+        model = sx.Sequential([sx.Input((4,)), L.Dense(6, activation="relu"), L.Dropout(0.2, seed=5), L.Dense(3)])
+        loss = sx.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("adam", loss, metrics=["accuracy"], jit_compile=jit_compile)
+        logs.append([model.train_on_batch(x, y) for _ in range(6)] + [model.test_on_batch(x, y) for _ in range(3)])
+        compiled = [step for step in model._steps.values() if any(step.traces.values())]
+        assert len(compiled) == (2 if jit_compile else 0)
+    np.testing.assert_allclose(logs[0], logs[1], rtol=1e-5)
