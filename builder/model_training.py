@@ -18,7 +18,7 @@ from ..trainer.ops import convert_to_tensor, shape
 from . import later
 from .freezing import refuse_all_frozen
 from .inference import model_graph
-from .prediction import DEFAULT_STEP, batch_size_for, predict_at_once, prediction_step
+from .prediction import DEFAULT_STEP, batch_size_for, predict_at_once, predict_whole, prediction_step, runs_whole
 from .rehearsal import rehearse
 from .step_runner import Steps
 from .tracking import owned, settled
@@ -332,6 +332,8 @@ class ModelTraining:
             if outputs is not None:
                 return outputs
         step = prediction_step(self, runtime, device, providers)
+        if steps is None and callbacks is None and runs_whole(self, x):
+            return predict_whole(step, x)
         if batch_size is None and callbacks is None:
             batch_size = batch_size_for(self, x, runtime, device, providers)
         return training.predict(self, x, batch_size, verbose, steps, callbacks, step)

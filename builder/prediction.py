@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..exporters.runtime import session
+from ..trainer.core import tree
 from ..trainer.core.device import asked_device
+from ..trainer.core.dims import is_fresh
 from ..trainer.core.errors import SymbolicValueError
 from ..trainer.core.tensor import Tensor
-from ..trainer.data.structure import unpack_x_y_sample_weight
+from ..trainer.data.structure import arrays_of, unpack_x_y_sample_weight
 from .inference import InferenceSession
 from .matching import match_inputs
 
@@ -56,6 +58,39 @@ def prediction_step(model: Any, runtime: str, device: str, providers: list[str] 
         return results
 
     return step
+
+
+def runs_whole(model: Any, x: Any) -> bool:
+    """Whether arrays are one batch that must not be cut: the model's inputs share no axis of samples.
+
+    A file may take a single number, or a state whose first axis is the layer, beside its batch; or give a result that
+    holds something else than a row for each sample.
+    """
+    plan = getattr(model, "_plan", None)
+    if plan is None or not _steps_by_default(model):
+        return False
+    inputs, outputs = plan.input_tensors, plan.output_tensors
+    given = tree.flatten(x)
+    if len(given) != len(inputs) or not all(_is_in_memory(value) for value in given):
+        return False
+    first = [tensor.shape[0] if tensor.shape else None for tensor in inputs]
+    if None in first:
+        return True
+    lengths = {np.shape(value)[:1] for value in given}
+    if all(isinstance(size, int) for size in first):
+        return len(set(first)) > 1 or lengths == {(first[0],)}
+    if len(set(first)) > 1:
+        return len(lengths) > 1 or not all(is_fresh(size) for size in first)
+    return any(not tensor.shape or tensor.shape[0] != first[0] for tensor in outputs)
+
+
+def _is_in_memory(value: Any) -> bool:
+    return isinstance(value, (np.ndarray, np.generic, Tensor, int, float))
+
+
+def predict_whole(step: Callable[[Any], Any], x: Any) -> Any:
+    """The prediction for arrays as they are, as one batch."""
+    return tree.map_structure(np.asarray, step((arrays_of(x, "x"),)))
 
 
 def predict_at_once(model: Any, x: Any, batch_size: int | None, device: str, providers: list[str] | None) -> Any:

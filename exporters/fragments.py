@@ -142,13 +142,18 @@ class Pieces:
     def _with_constants(self, places: Sequence[int]) -> set[int]:
         """Nodes that unpack weights, with the Constant nodes that they read."""
         found, pending = set(places), list(places)
-        makers = {name: i for i, node in enumerate(self.nodes) for name in node.output} if places else {}
         while pending:
             for name in self.nodes[pending.pop()].input:
-                if name in makers and makers[name] not in found:
-                    found.add(makers[name])
-                    pending.append(makers[name])
+                maker = self.makers.get(name)
+                if maker is not None and maker not in found:
+                    found.add(maker)
+                    pending.append(maker)
         return found
+
+    @cached_property
+    def makers(self) -> dict[str, int]:
+        """For each result of a node, the place of the node."""
+        return {name: i for i, node in enumerate(self.nodes) for name in node.output}
 
 
 def _has_graphs(node: Any) -> bool:

@@ -85,6 +85,7 @@ class Program:
             return self.run_graph(graph, scope, dict(zip(graph.inputs, values, strict=False)))
 
         run.inputs, run.outputs = len(graph.inputs), len(graph.outputs)  # pyright: ignore[reportFunctionMemberAccess]
+        run.operators = frozenset(node.operator for node in graph.nodes)  # pyright: ignore[reportFunctionMemberAccess]
         run.result_types = graph.result_types  # pyright: ignore[reportFunctionMemberAccess]
         return run
 

@@ -24,7 +24,7 @@ PATHS: dict[str, dict[int, str]] = {
 }
 """For each kind of message, the fields that lead to tensors."""
 
-RAW_DATA, FLOAT_DATA, DATA_TYPE = 9, 4, 2
+RAW_DATA, FLOAT_DATA, DATA_TYPE, DATA_LOCATION = 9, 4, 2, 14
 FLOAT = 1
 """The element type of which the repeated numbers are the same bytes as raw contents."""
 
@@ -35,7 +35,7 @@ Mark = Callable[[int, int, bool], bytes]
 
 
 @dataclass(frozen=True)
-class _Field:
+class Field:
     number: int
     start: int
     content: int
@@ -57,12 +57,16 @@ def _parts(data: memoryview, start: int, end: int, kind: str, mark: Mark, depth:
     inner = PATHS.get(kind, {})
     contents = _content_fields(data, start, end) if kind == TENSOR else ()
     parts: list[bytes | memoryview] = []
-    copied = start
-    for field in _fields(data, start, end):
+    copied, marked = start, False
+    for field in fields(data, start, end):
+        if marked and field.number == DATA_LOCATION:  # of two, the last would count: "in this file"
+            parts.append(data[copied : field.start])
+            copied = field.end
         if not field.is_message or field.end - field.content < LARGE:
             continue
         if field.number in contents:
             new = mark(field.content, field.end - field.content, field.number == FLOAT_DATA)
+            marked = True
         elif field.number in inner:
             message = b"".join(_parts(data, field.content, field.end, inner[field.number], mark, depth + 1))
             if len(message) == field.end - field.content:
@@ -78,11 +82,11 @@ def _parts(data: memoryview, start: int, end: int, kind: str, mark: Mark, depth:
 
 def _content_fields(data: memoryview, start: int, end: int) -> tuple[int, ...]:
     """The fields of a tensor whose bytes are its contents as they lie in memory."""
-    kinds = [_varint(data, f.content, end)[0] for f in _fields(data, start, end) if f.number == DATA_TYPE]
+    kinds = [_varint(data, f.content, end)[0] for f in fields(data, start, end) if f.number == DATA_TYPE]
     return (RAW_DATA, FLOAT_DATA) if kinds == [FLOAT] else (RAW_DATA,)
 
 
-def _fields(data: memoryview, start: int, end: int) -> Iterator[_Field]:
+def fields(data: memoryview, start: int, end: int) -> Iterator[Field]:
     place = start
     while place < end:
         tag, content = _varint(data, place, end)
@@ -98,7 +102,7 @@ def _fields(data: memoryview, start: int, end: int) -> Iterator[_Field]:
             raise ValueError("it is no protobuf message")
         if after > end:
             raise ValueError("a field is longer than what holds it")
-        yield _Field(tag >> 3, place, content, after, kind == 2)
+        yield Field(tag >> 3, place, content, after, kind == 2)
         place = after
 
 

@@ -28,6 +28,11 @@ def choose(call: Call, condition: Any) -> tuple[Value, ...]:
     chosen = known(condition)
     if chosen is not None:
         return tuple(branches[0 if bool(chosen.reshape(-1)[0]) else 1]())
+    squeezing = ["Squeeze" in body.operators for body in branches]
+    if isinstance(condition, Sizes) and squeezing[0] != squeezing[1]:
+        results = branches[0](), branches[1]()
+        if any(len(x.shape) != len(y.shape) for x, y in zip(*results, strict=True)):
+            return tuple(results[0 if squeezing[0] else 1])  # where the size is not 1, Squeeze is the error
     predicate = ops.reshape(_plain(condition), ())
     then, otherwise = (lambda b=b: [_tensor(call, x) for x in b()] for b in branches)
     return tuple(ops.cond(predicate, then, otherwise))

@@ -79,7 +79,8 @@ def short_time_fourier(call: Call, x: Tensor, step: Any, window: Any = None, len
     size: Any = window.shape[0] if length is None else number(call, length, "the frame's length")  # pyright: ignore
     hop, total = number(call, step, "the step"), x.shape[1]
     frames = (total - size) // hop + 1
-    cut = ops.take(x, np.arange(frames)[:, None] * hop + np.arange(size), axis=1)
+    starts = ops.multiply(ops.expand_dims(ops.arange(frames, dtype="int64"), 1), np.int64(hop))
+    cut = ops.take(x, ops.add(starts, np.arange(size)), axis=1)
     if window is not None:
         cut = ops.multiply(cut, ops.reshape(window, (-1, 1)))
     return transform(cut, int(size), False, bool(call.get("onesided", 1)))

@@ -11,7 +11,7 @@ from ...trainer.core.dims import Dim, equal, maximum, minimum
 from ..protos import element_type
 from .arrange import slice_item
 from .table import Call
-from .values import Sizes, Value, integers, known, sizes_or_tensor
+from .values import Comparison, Sizes, Value, integers, known, sizes_or_tensor
 
 
 def _array(x: Value) -> np.ndarray | None:
@@ -43,18 +43,18 @@ def _divide(x: Any, y: Any) -> Any:
 
 
 def _equal(call: Call, x: Value, y: Value) -> Value:
-    """Equality where it can be decided; a symbolic size is never -1 or 0."""
+    """Equality, as a comparison where it cannot be decided; a symbolic size is never -1 or 0."""
     left, right = _array(x), _array(y)
-    if left is None or right is None:
+    if left is None or right is None or any(isinstance(v, Comparison) for v in (*left.flat, *right.flat)):
         return None
-    found = np.asarray(np.frompyfunc(_same, 2, 1)(left, right), object)
-    return None if any(v is None for v in found.reshape(-1)) else sizes_or_tensor(found, bool)
+    return sizes_or_tensor(np.asarray(np.frompyfunc(_same, 2, 1)(left, right), object), bool)
 
 
-def _same(x: Any, y: Any) -> bool | None:
+def _same(x: Any, y: Any) -> bool | Comparison:
     if isinstance(x, Dim) != isinstance(y, Dim) and min(y if isinstance(x, Dim) else x, 1) < 1:
         return False
-    return equal(x, y)
+    same = equal(x, y)
+    return Comparison(x, y) if same is None else same
 
 
 def _where(call: Call, condition: Value, x: Value, y: Value) -> Value:
@@ -112,7 +112,9 @@ def _reshape(call: Call, x: Value, shape: Value) -> Value:
 
 def _cast(call: Call, x: Value) -> Value:
     dtype = element_type(call.get("to"))
-    return sizes_or_tensor(x.array, dtype) if isinstance(x, Sizes) and dtype.kind in "iuf" else None
+    if not isinstance(x, Sizes):
+        return None
+    return sizes_or_tensor(x.array, dtype) if dtype == x.dtype or {dtype.kind, x.dtype.kind} <= set("iuf") else None
 
 
 def _product(call: Call, x: Value, axes: Value = None) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,13 +38,28 @@ class Sizes:
 
     def tensor(self) -> Tensor:
         """The sizes as a tensor of the graph."""
-        flat = [ops.convert_to_tensor(x, self.dtype) for x in self.array.reshape(-1).tolist()]
+        flat = [
+            x.tensor() if isinstance(x, Comparison) else ops.convert_to_tensor(x, self.dtype)
+            for x in self.array.reshape(-1).tolist()
+        ]
         return ops.reshape(ops.stack(flat), self.array.shape) if flat else ops.zeros(self.array.shape, self.dtype)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Whether two sizes are equal, where that is only known when the model runs; an element of `Sizes`."""
+
+    left: Size
+    right: Size
+
+    def tensor(self) -> Tensor:
+        """The comparison as a tensor of the graph."""
+        return ops.equal(ops.convert_to_tensor(self.left, "int64"), ops.convert_to_tensor(self.right, "int64"))
 
 
 def sizes_or_tensor(array: np.ndarray, dtype: Any = np.int64) -> Value:
     """Objects as `Sizes` where any is symbolic, else as an ordinary constant."""
-    if any(isinstance(x, Dim) for x in array.reshape(-1).tolist()):
+    if any(isinstance(x, (Dim, Comparison)) for x in array.reshape(-1).tolist()):
         return Sizes(array, dtype)
     return Tensor(np.asarray(array, dtype))
 
