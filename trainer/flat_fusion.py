@@ -1,7 +1,9 @@
 """Nodes of a graph that NumPy runs faster together: rewritten before the graph becomes a flat program.
 
 A convolution takes its relu along; and where nothing but max-pooling reads that, pooling too, forwards and backwards.
-Windows whose largest cell is 0 have no gradient behind relu, so relu's gate is applied to the pooled results.
+Windows whose largest cell is 0 have no gradient behind relu, so relu's gate is applied to the pooled results. Every
+number stays what the nodes make one by one, to the last bit: where a bias sums the gradient before the kernel does, in
+the order of all cells, pooling stays apart.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from .core.primitive import Primitive
 from .core.tensor import Symbol, Tensor
 from .ops import kept_convolution
 from .ops import pooled_convolution as pooled
-from .ops.broadcast import sum_primitive
 from .ops.comparison import greater_primitive
 from .ops.convolution_primitives import convolution_gradients, convolution_primitive, convolution_relu_primitive
 from .ops.pooling_primitives import max_pool_gradient, max_pool_primitive
@@ -114,25 +115,19 @@ def _backward(
     zero = mask.inputs[1]
     if spread.inputs[1] is not node.outputs[0] or zero is None or zero.array is None or zero.array.any():
         return {}
-    ends = {end.primitive: end for end in uses[id(gated.outputs[0])]}
-    gradients, total = ends.get(convolution_gradients), ends.get(sum_primitive)
-    if gradients is None or id(gated.outputs[0]) in kept or gradients.attributes != node.attributes:
+    gradients = _only_reader(gated, uses, kept)
+    if gradients is None or gradients.primitive is not convolution_gradients:
         return {}
     if gradients.inputs[0] is not node.inputs[0] or gradients.inputs[2] is not node.inputs[1]:
         return {}
-    if len(uses[id(gated.outputs[0])]) != 1 + (total is not None):
-        return {}
-    if total is not None and tuple(total.attributes["axes"]) != (0, 1, 2):
+    if gradients.attributes != node.attributes:
         return {}
     positive = _made(greater_primitive, [forward.outputs[0], zero], {})
     passed = _made(gate_primitive, [spread.inputs[0], positive.outputs[0]], {})
     (small,) = passed.outputs
     inputs = [node.inputs[0], small, forward.outputs[1], node.inputs[1]]
     joint = _made(pooled.pooled_convolution_gradients, inputs, node.attributes, gradients.outputs)
-    replaced = {spread.index: [positive, passed], mask.index: [], gated.index: [], gradients.index: [joint]}
-    if total is not None:
-        replaced[total.index] = [_made(sum_primitive, [small], total.attributes, total.outputs)]
-    return replaced
+    return {spread.index: [positive, passed], mask.index: [], gated.index: [], gradients.index: [joint]}
 
 
 _RECTIFIED = {convolution_primitive: False, convolution_relu_primitive: True}

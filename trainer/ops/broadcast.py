@@ -138,13 +138,30 @@ def infer_reduced(x: TensorSpec, *, axes: tuple[int, ...], keepdims: bool) -> Te
 
 def _run(x: np.ndarray, *, axes: tuple[int, ...], keepdims: bool) -> np.ndarray:
     count = len(axes)
-    if 0 < count < x.ndim and axes[-1] == count - 1 and x.dtype.char in "fd" and x.flags.c_contiguous and x.size:
+    if 0 < count < x.ndim and axes[-1] == count - 1 and x.dtype.char in "fd" and x.size:
+        if not x.flags.c_contiguous:
+            repeated = [i for i in repeated_axes(x) if i < count]
+            if repeated:
+                return _repeated_sum(x, repeated, axes, keepdims)
+            x = np.ascontiguousarray(x)  # the order of summation, and so the last bits, are not the memory's matter
         rest = x.shape[count:]
         rows = x.reshape(-1, math.prod(rest))
         if rows.shape[0] > 8 and rows.shape[1] > 1:
             total = ones_row(rows.shape[0], x.dtype) @ rows
             return total.reshape((1,) * count + rest if keepdims else rest)
     return x.sum(axis=axes, keepdims=keepdims, dtype=x.dtype)
+
+
+def repeated_axes(array: np.ndarray) -> tuple[int, ...]:
+    """Leading axes along which an array repeats itself without memory of its own, as what is broadcast does."""
+    return tuple([i for i, stride in enumerate(array.strides[:-1]) if not stride and array.shape[i] > 1])
+
+
+def _repeated_sum(x: np.ndarray, repeated: Sequence[int], axes: tuple[int, ...], keepdims: bool) -> np.ndarray:
+    """The same where x repeats itself along some of the axes: a sum of what is repeated, times how often."""
+    times = math.prod([x.shape[i] for i in repeated])
+    small = x[tuple([slice(1) if i in repeated else slice(None) for i in range(x.ndim)])]
+    return _run(small, axes=axes, keepdims=keepdims) * x.dtype.type(times)
 
 
 _ones_cache: dict[tuple[int, np.dtype], np.ndarray] = {}

@@ -5,7 +5,6 @@ For eager tensors alone: in a graph the three operators stand by themselves, whe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,9 +16,9 @@ from ..core.spec import TensorSpec
 from ..core.state import state
 from ..core.tensor import Tensor
 from .blocks import BLOCK, zeros_row
-from .broadcast import ones_row, sum_to
+from .broadcast import repeated_axes, sum_primitive, sum_to
 from .comparison import greater
-from .linalg import matmul_lower, matmul_primitive, matmul_vjp_x, matmul_vjp_y, repeated_axes
+from .linalg import matmul_lower, matmul_primitive, matmul_vjp_x, matmul_vjp_y
 from .rules import broadcast_shapes
 from .selection import gate, gate_primitive
 
@@ -75,19 +74,18 @@ def _gradient_run(
     if d_x is not None and x.ndim != 2:
         d_x = d_x.reshape(x.shape)
     d_kernel = (x if x.ndim == 2 else x.reshape(-1, x.shape[-1])).T @ rows if needed[1] else None
-    return [d_x, d_kernel, ones_row(len(rows), rows.dtype) @ rows if needed[2] else None]
+    return [d_x, d_kernel, sum_primitive.run(rows, axes=(0,), keepdims=False) if needed[2] else None]
 
 
 def _repeated_gradient(
     g: np.ndarray, axes: tuple[int, ...], x: np.ndarray, kernel: np.ndarray, needed: Sequence[bool]
 ) -> list[np.ndarray | None]:
     """The same where g repeats itself along axes, as behind global pooling: products with what is repeated alone."""
-    count = math.prod([g.shape[a] for a in axes])
     small = g[tuple([slice(1) if i in axes else slice(None) for i in range(g.ndim)])]
     rows = small.reshape(-1, g.shape[-1])
     d_x = np.broadcast_to((rows @ kernel.T).reshape(*small.shape[:-1], x.shape[-1]), x.shape) if needed[0] else None
     d_kernel = x.sum(axis=axes).reshape(-1, x.shape[-1]).T @ rows if needed[1] else None
-    return [d_x, d_kernel, ones_row(len(rows), rows.dtype) @ rows * g.dtype.type(count) if needed[2] else None]
+    return [d_x, d_kernel, sum_primitive.run(g, axes=tuple(range(g.ndim - 1)), keepdims=False) if needed[2] else None]
 
 
 def _vjp_of(rectified: bool) -> Callable[..., Sequence[Tensor | None]]:

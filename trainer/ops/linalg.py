@@ -13,7 +13,7 @@ from ..core.primitive import Primitive, plain_arrays
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
 from .axes import expand_dims, squeeze, transpose_primitive
-from .broadcast import broadcast_to, broadcast_to_primitive, reshape, sum_axes
+from .broadcast import broadcast_to, broadcast_to_primitive, repeated_axes, reshape, sum_axes
 from .convert import promote
 from .rules import broadcast_shapes
 
@@ -63,11 +63,6 @@ def _as_matrices(g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tenso
         y = expand_dims(y, 1)
         g = expand_dims(g, -1)
     return g, x, y
-
-
-def repeated_axes(array: np.ndarray) -> tuple[int, ...]:
-    """Leading axes along which an array repeats itself without memory of its own, as what is broadcast does."""
-    return tuple([i for i, stride in enumerate(array.strides[:-1]) if not stride and array.shape[i] > 1])
 
 
 def _repeating(g: Tensor) -> tuple[Tensor, tuple[int, ...]] | None:
