@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -42,6 +43,8 @@ class Names(Protocol):
 
 MODULES: dict[str, Names] = {}
 """Registries by the public module that offers their entries."""
+WAITING = ("losses", "metrics", "optimizers")
+"""Modules beside this one that are executed when they are first used."""
 _known: dict[Any, tuple[str, str]] = {}
 
 
@@ -292,12 +295,14 @@ def _known_object(name: Any, config: Mapping[str, Any], home: Names | None) -> A
             return found
     places = str(module).split(".") if module else []
     own = places[:1] in ([PACKAGE], ["keras"], ["builtins"], [])
+    _wake(places if own else ())
     for place in reversed(places if own else []):
         found = MODULES[place].lookup(name) if place in MODULES else None
         if found is not None:
             return found
     if own:
         found = home.lookup(name) if home is not None else None
+        _wake(WAITING)
         everywhere = {id(entry): entry for m in MODULES.values() if (entry := m.lookup(name)) is not None}
         if found is not None or len(everywhere) == 1:
             return found if found is not None else next(iter(everywhere.values()))
@@ -305,6 +310,13 @@ def _known_object(name: Any, config: Mapping[str, Any], home: Names | None) -> A
     if found is not None:
         return found
     raise ValueError(_unknown(name, module, own, home))
+
+
+def _wake(places: Iterable[str]) -> None:
+    """Execute the modules that are meant, where nobody has used them yet: what they define is known only then."""
+    for place in places:
+        if place in WAITING and place not in MODULES:
+            dir(sys.modules[f"{__package__}.{place}"])
 
 
 def _unknown(name: str, module: Any, own: bool, home: Names | None) -> str:
