@@ -10,7 +10,8 @@ import numpy as np
 from ..trainer.core.dims import is_static
 from ..trainer.core.graph import Graph
 from .convert import DEFAULT_OPSET
-from .resident import Resident, resident
+from .passes.flat_updates import flatten_updates
+from .resident import Resident, resident, resident_row
 from .runtime import device_value, engine_device, explain, session
 from .serialize import model_proto
 from .state_graph import StateGraph
@@ -26,6 +27,12 @@ class Engine:
         self.device = device = engine_device(device)
         self.state = StateGraph(graph)
         lowered = self.state.lower()
+        next_names = {self.state.names[v]: self.state.new_name(v) for v in self.state.assigned}
+        self.rows = flatten_updates(lowered, DEFAULT_OPSET, next_names) if device == "cpu" else []
+        named = {name: v for v, name in self.state.names.items()}
+        self.beside = [[named[name] for name in row.states] for row in self.rows]
+        in_rows = {v for variables in self.beside for v in variables}
+        self.alone = [v for v in self.state.assigned if v not in in_rows]
         self.sources = lowered.sources()
         proto = model_proto(lowered, DEFAULT_OPSET, {})
         self.running = session(proto.SerializeToString(), device=device, threads=threads)
@@ -63,19 +70,25 @@ class Engine:
 
     def _binding(self) -> Any:
         """Buffers bound for the present places of all variables; a run swaps those that are assigned."""
-        known = [v._home for v in self.state.variables]
-        if any(not isinstance(home, Resident) or home.device != self.device for home in known):
+        homes: list[Any] = [v._home for v in self.state.variables]
+        if any(not isinstance(home, Resident) or home.device != self.device for home in homes):
             self.bindings.clear()
-            known = [resident(v, self.device) for v in self.state.variables]
-        homes: list[Resident] = known  # pyright: ignore[reportAssignmentType]
+            homes = self._settle()
+        binding = self.bindings.get(tuple([home.place for home in homes]))
+        if binding is None or binding[1] != [id(home) for home in homes]:
+            homes = self._settle()
+            binding = self._bind(), [id(home) for home in homes]
+            self.bindings[tuple([home.place for home in homes])] = binding
         for home in homes:
             if home.stale:
                 home.take_over()
-        key = tuple([home.place for home in homes])
-        binding = self.bindings.get(key)
-        if binding is None or binding[1] != [id(home) for home in homes]:
-            binding = self.bindings[key] = (self._bind(), [id(home) for home in homes])
         return binding[0]
+
+    def _settle(self) -> list[Resident]:
+        """The buffers of all variables, side by side where the graph wants it."""
+        for variables in self.beside:
+            resident_row(variables)
+        return [resident(variable, self.device) for variable in self.state.variables]
 
     def _bind(self) -> Any:
         binding = self.running.io_binding()
@@ -87,6 +100,12 @@ class Engine:
             if buffer is not None:
                 binding.bind_ortvalue_output(name, device_value(buffer, "cpu"))
         self.homes = [resident(variable, self.device) for variable in self.state.assigned]
-        for variable, home in zip(self.state.assigned, self.homes, strict=True):
+        for variable in self.alone:
+            home = resident(variable, self.device)
             binding.bind_ortvalue_output(self.state.new_name(variable), home.values[1 - home.place])
+        for row, variables in zip(self.rows, self.beside, strict=True):
+            kept = resident_row(variables)
+            if row.name in self.declared:
+                binding.bind_ortvalue_input(row.name, kept.values[kept.place])
+            binding.bind_ortvalue_output(row.new_name, kept.values[1 - kept.place])
         return binding

@@ -7,6 +7,8 @@ on directly; on a GPU they are its own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..trainer.core.variable import Variable
@@ -16,13 +18,16 @@ from .runtime import device_value
 class Resident:
     """One variable's two buffers."""
 
-    __slots__ = ("arrays", "device", "place", "stale", "values", "variable")
+    __slots__ = ("arrays", "device", "place", "row", "stale", "values", "variable")
 
-    def __init__(self, variable: Variable, device: str) -> None:
+    def __init__(
+        self, variable: Variable, device: str, arrays: list[np.ndarray] | None = None, row: ResidentRow | None = None
+    ) -> None:
         self.variable = variable
         self.device = device
-        first = np.array(variable.array, order="C")
-        self.arrays = [first, np.empty_like(first)]
+        self.row = row
+        first = np.array(variable.array, order="C") if arrays is None else arrays[0]
+        self.arrays = [first, np.empty_like(first)] if arrays is None else arrays
         self.values = [device_value(array, device) for array in self.arrays]
         self.place = 0
         self.stale = False
@@ -48,6 +53,41 @@ class Resident:
         """A run has written the next value."""
         self.place = 1 - self.place
         self.variable.moved()
+
+
+class ResidentRow:
+    """Variables on the CPU whose buffers lie side by side, so that one operator works on all of them."""
+
+    def __init__(self, variables: Sequence[Variable]) -> None:
+        for variable in variables:
+            variable.settle(None)
+        first = np.concatenate([variable.array.reshape(-1) for variable in variables])
+        self.arrays = [first, np.empty_like(first)]
+        self.values = [device_value(array, "cpu") for array in self.arrays]
+        self.homes: list[Resident] = []
+        end = 0
+        for variable in variables:
+            start, end = end, end + variable.array.size
+            parts = [array[start:end].reshape(variable.shape) for array in self.arrays]
+            self.homes.append(Resident(variable, "cpu", parts, self))
+            variable.settle(self.homes[-1])
+
+    @property
+    def place(self) -> int:
+        """Which of the two buffers holds the present values."""
+        return self.homes[0].place
+
+    def serves(self, variables: Sequence[Variable]) -> bool:
+        """Whether just these variables live here, all in the same buffer."""
+        homes = [variable._home for variable in variables]
+        return homes == self.homes and all(home.place == self.place for home in self.homes)
+
+
+def resident_row(variables: Sequence[Variable]) -> ResidentRow:
+    """The buffers of variables side by side, shared by all engines that want just these beside each other."""
+    home = variables[0]._home
+    row = home.row if isinstance(home, Resident) else None
+    return row if row is not None and row.serves(variables) else ResidentRow(variables)
 
 
 def resident(variable: Variable, device: str) -> Resident:
