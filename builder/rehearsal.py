@@ -17,6 +17,7 @@ from ..trainer.core.trace import Trace, symbolic_input
 from ..trainer.data.structure import unpack_x_y_sample_weight
 from ..trainer.loop.outputs import flatten_outputs, match_targets, names_of_outputs
 from .check_subject import nodes_behind, origin
+from .freezing import refuse_all_frozen
 from .function import signature_of
 from .layer_call import build_layer
 from .signature import call_signature
@@ -39,7 +40,7 @@ def rehearse(model: Any, batch: Any, whole: Any, validation: Any, class_weight: 
         return
     inputs, y_pred, calls = traced
     refuse_layers_made_in_call(model, calls)
-    _warn_if_frozen(model)
+    refuse_all_frozen(model)
     _check_class_weight(model, y_pred, class_weight)
     if whole is not None:
         _check_values(model, whole, inputs, y_pred, calls, "")
@@ -125,15 +126,6 @@ def refuse_layers_made_in_call(model: Any, calls: Sequence[Any]) -> None:
             f"layer '{call.path}' ({type(call.layer).__name__}) is made inside call(), so every call has new weights "
             "and none of them learns. Make it in __init__ (self.dense = ...) and use it in call()."
             + (f"\n  at {lines[0]}" if lines else "")
-        )
-
-
-def _warn_if_frozen(model: Any) -> None:
-    if not model.trainable_variables and model.weights:
-        warnings.warn(
-            f"model '{model.name}': no weight is trainable, so fit() changes nothing. Set trainable = True on what "
-            f"shall learn.\n  at {user_line()}",
-            stacklevel=2,
         )
 
 

@@ -227,3 +227,10 @@ def test_fitting_a_frozen_model_says_what_to_do():
         model.fit(X, Y, verbose=0)
     model.unfreeze("head")
     model.fit(X, Y, verbose=0)
+
+
+def test_fitting_a_frozen_model_that_gets_its_weights_from_the_data_says_what_to_do():
+    model = sx.Sequential([sx.layers.Dense(2, trainable=False)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"fit would change nothing.*model\.unfreeze\(\)"):
+        model.fit(X, Y, verbose=0)

@@ -163,8 +163,8 @@ MISTAKES: dict[str, tuple[Program, type[Exception], tuple[str, ...], Program]] =
         ("returned None", "`return` missing"),
         lambda net: net.dense(loss=lambda y_true, y_pred: (y_true - y_pred) ** 2).fit(X, Y, **QUIET)),
     "nothing to train": (
-        lambda net: net(L.Dense(1, trainable=False)).fit(X, Y, **QUIET), UserWarning,
-        ("no weight is trainable", "trainable = True"),
+        lambda net: net(L.Dense(1, trainable=False)).fit(X, Y, **QUIET), ValueError,
+        ("fit would change nothing", "unfreeze()"),
         lambda net: net.dense().fit(X, Y, **QUIET)),
     "one optimizer for two models": (
         lambda net: [net.dense(optimizer=(adam := sx.optimizers.Adam())).fit(X, Y, **QUIET),

@@ -30,7 +30,9 @@ def compile_definition(
     module = ast.parse("def factory(): pass")
     factory: Any = module.body[0]
     factory.args.args = [ast.arg(arg=name) for name in [*code.co_freevars, helper]]
-    factory.body = [inner]
+    # what the definition says of its own class by name is a global or a cell of its function's, never the class here
+    names = [class_name] if class_name is not None and class_name not in code.co_freevars else []
+    factory.body = [*([ast.Global(names=names)] if names else []), inner]
     ast.fix_missing_locations(module)
     made = builtins.compile(module, code.co_filename, "exec", flags=code.co_flags & FUTURES, dont_inherit=True)
     for name in ["factory", *([class_name] if class_name is not None else []), definition.name]:

@@ -274,6 +274,17 @@ class Damped(sx.Model):
         return x + step * direction
 
 
+class SpeaksOfItself(sx.Model):
+    """Names its own class, and what is private in it."""
+
+    limit, __step = 1.0, 0.5
+
+    def call(self, x):
+        if ops.mean(x) > SpeaksOfItself.limit:
+            return x * SpeaksOfItself.__step
+        return x + self.__step
+
+
 ROWS = floats([1, 2, 0.5], [-1, 0.3, 0.5])
 SMALL, LARGE = ROWS * 0.01, ROWS * 9
 SERIES = floats([[1, 2], [0.5, -1], [3, 1], [0.1, 0.2]], [[1, 2], [0.5, -1], [3, 1], [0.1, 0.2]])
@@ -294,4 +305,5 @@ PROGRAMS = [
     model(Inherited, ROWS, LARGE, SMALL),
     model(TwoInputs, {"a": ROWS, "b": -ROWS}, {"a": ROWS, "b": ROWS + 0.1}, {"a": LARGE, "b": -LARGE}),
     model(Damped, ROWS, SMALL, LARGE),
+    model(SpeaksOfItself, ROWS, LARGE),
 ]
