@@ -34,8 +34,13 @@ def choose(call: Call, condition: Any) -> tuple[Value, ...]:
         if any(len(x.shape) != len(y.shape) for x, y in zip(*results, strict=True)):
             return tuple(results[0 if squeezing[0] else 1])  # where the size is not 1, Squeeze is the error
     predicate = ops.reshape(_plain(condition), ())
-    then, otherwise = (lambda b=b: [_tensor(call, x) for x in b()] for b in branches)
+    then, otherwise = (lambda b=b: [_decision(_tensor(call, x)) for x in b()] for b in branches)
     return tuple(ops.cond(predicate, then, otherwise))
+
+
+def _decision(x: Tensor) -> Tensor:
+    """A truth value as a scalar: files mix those with vectors of one, for conditions take both."""
+    return ops.reshape(x, ()) if x.dtype.kind == "b" and x.shape == (1,) else x
 
 
 def _tensor(call: Call, x: Value) -> Tensor:

@@ -48,13 +48,20 @@ def gather_elements(call: Call, x: Tensor, indices: Tensor) -> Tensor:
     return ops.take_along_axis(x, forward_indices(indices, x.shape[axis]), axis=axis)
 
 
+def _forward_places(indices: Tensor, sizes: Any) -> Tensor:
+    """Places of several axes, those that count from the end as ones that count from the start."""
+    if not len(sizes):
+        return indices
+    ends = ops.stack([ops.convert_to_tensor(size, "int64") for size in sizes])
+    return ops.where(ops.less(indices, scalar_like(0, indices)), ops.add(indices, ends), indices)
+
+
 @operator("GatherND")
 def gather_nd(call: Call, x: Tensor, indices: Tensor) -> Tensor:
     """Slices at places of several axes; the first `batch_dims` axes belong together."""
     batch = call.get("batch_dims", 0)
     depth = indices.shape[-1]
-    sizes = np.asarray([int(size) for size in x.shape[batch : batch + depth]], np.int64)  # pyright: ignore
-    index = ops.where(ops.less(indices, scalar_like(0, indices)), ops.add(indices, Tensor(sizes)), indices)
+    index = _forward_places(indices, x.shape[batch : batch + depth])  # pyright: ignore[reportArgumentType]
     if not batch:
         return gather_nd_primitive(x, index)
     lead, count = x.shape[:batch], product(x.shape[:batch])
@@ -87,8 +94,7 @@ def scatter_elements(call: Call, x: Tensor, indices: Tensor, updates: Tensor) ->
 def scatter_nd(call: Call, x: Tensor, indices: Tensor, updates: Tensor) -> Tensor:
     """Slices replaced, or combined, at places of several axes."""
     depth = indices.shape[-1]
-    sizes = [ops.convert_to_tensor(size, "int64") for size in x.shape[:depth]]  # pyright: ignore[reportArgumentType]
-    index = ops.where(ops.less(indices, scalar_like(0, indices)), ops.add(indices, ops.stack(sizes)), indices)
+    index = _forward_places(indices, x.shape[:depth])  # pyright: ignore[reportArgumentType]
     return ops.scatter_update(x, index, updates, REDUCTIONS[call.get("reduction", "none")])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -120,47 +121,108 @@ def resize(call: Call, x: Tensor, roi: Any = None, scales: Any = None, sizes: An
 
 def _scaled(size: Any, factor: float) -> Any:
     if isinstance(size, Dim):
-        return size * int(factor) if factor == int(factor) else size
+        ratio = Fraction(factor).limit_denominator(10_000)
+        return size * ratio.numerator // ratio.denominator
     return int(np.floor(np.float32(size) * np.float32(factor)))
 
 
-def _kept_ratio(call: Call, shape: list[Any], wanted: list[Any]) -> tuple[list[Any], list[float]]:
-    factors = [1.0 if n == w else w / n for n, w in zip(shape, wanted, strict=True)]
+def _kept_ratio(call: Call, shape: list[Any], wanted: list[Any]) -> tuple[list[Any], list[Any]]:
+    factors: list[Any] = [_factor(n, w) for n, w in zip(shape, wanted, strict=True)]
     policy = call.get("keep_aspect_ratio_policy", "stretch")
     if policy == "stretch":
         return wanted, factors
+    if any(isinstance(size, Dim) for size in (*shape, *wanted)):
+        raise UnsupportedOperatorError(
+            f"{call.label}: the policy '{policy}' for the ratio of sizes is only computed where the sizes are numbers. "
+            "Give them when the file is opened: load_model(path, shapes=...)."
+        )
     factor = min(factors) if policy == "not_larger" else max(factors)
     return [int(np.floor(factor * n + 0.5)) for n in shape], [factor] * len(shape)
 
 
-def _resized(call: Call, x: Tensor, axes: Any, wanted: Any, factors: list[float], ends: Any) -> Tensor:
+def _factor(size: Any, new: Any) -> float | None:
+    """How many times as long an axis becomes; None where that is only known when the model runs."""
+    if not isinstance(size, Dim) and not isinstance(new, Dim):
+        return 1.0 if size == new else new / size
+    times = new // size
+    return float(times) if isinstance(times, int) and times * size == new else None
+
+
+def _resized(call: Call, x: Tensor, axes: Any, wanted: Any, factors: list[Any], ends: Any) -> Tensor:
     crops = call.get("coordinate_transformation_mode") == "tf_crop_and_resize"
     for i, (axis, new, factor) in enumerate(zip(axes, wanted, factors, strict=True)):
         size = x.shape[axis]
         if factor == 1 and new == size and not crops:
             continue
         if isinstance(size, Dim) or isinstance(new, Dim):
-            x = _repeated(call, x, axis, new, factor)
+            x = _of_unknown_size(call, x, axis, new, factor)
             continue
         region = None if ends is None else (ends[i], ends[i + len(axes)])
         x = resize_axis(call, x, axis, new, factor, region)
     return x
 
 
-def _repeated(call: Call, x: Tensor, axis: int, new: Any, factor: float) -> Tensor:
-    """An axis of unknown size, each cell several times, or interpolated linearly between more cells."""
-    whole = factor == int(factor)
-    is_half = call.get("coordinate_transformation_mode", "half_pixel") in ("half_pixel", "pytorch_half_pixel")
-    if call.get("mode") == "linear" and is_half and whole and len(x.shape) == 4 and axis > 1:
+REPEATING = {
+    ("asymmetric", "floor"), ("tf_half_pixel_for_nn", "floor"),
+    ("half_pixel", "round_prefer_floor"), ("half_pixel", "round_prefer_ceil"),
+    ("pytorch_half_pixel", "round_prefer_floor"), ("pytorch_half_pixel", "round_prefer_ceil"),
+}  # fmt: skip
+"""Ways to take the nearest cell by which a whole factor repeats each cell."""
+
+
+def _of_unknown_size(call: Call, x: Tensor, axis: int, new: Any, factor: float | None) -> Tensor:
+    """An axis of unknown size, cells repeated, or the nearest ones or linear interpolation by computed places."""
+    mode, way = call.get("mode", "nearest"), call.get("coordinate_transformation_mode", "half_pixel")
+    whole = factor is not None and factor == int(factor)
+    if mode == "linear" and way in ("half_pixel", "pytorch_half_pixel") and whole and len(x.shape) == 4 and axis > 1:
         sizes = [new if i == axis else x.shape[i] for i in (2, 3)]
         return ops.image.resize(x, sizes, "bilinear", data_format="channels_first")
-    if call.get("mode", "nearest") != "nearest" or not whole:
+    if mode == "nearest" and whole and (way, call.get("nearest_mode", "round_prefer_floor")) in REPEATING:
+        return ops.repeat(x, int(factor), axis)  # pyright: ignore[reportArgumentType]
+    if mode == "cubic" or call.get("antialias", 0) or way in ("tf_crop_and_resize", "half_pixel_symmetric"):
         raise UnsupportedOperatorError(
-            f"{call.label}: axis {axis} has the unknown size {x.shape[axis]}, and only its cells repeated a whole "
-            "number of times, or linear interpolation between them, can be computed then. Give the size as a number "
-            "when the file is opened."
+            f"{call.label}: axis {axis} has the unknown size {x.shape[axis]}, and only nearest cells and linear "
+            "interpolation, without antialiasing or a region, can be computed then. Give the size as a number when "
+            "the file is opened: load_model(path, shapes=...)."
         )
-    return ops.repeat(x, int(factor), axis)
+    places, last = _computed_places(way, x.shape[axis], new, factor)
+    if mode == "nearest":
+        return ops.take(x, ops.cast(ops.clip(_rounded(call, places), 0.0, last), "int64"), axis=axis)
+    places = ops.clip(places, 0.0, last)
+    low = ops.floor(places)
+    shape = [new if i == axis else 1 for i in range(len(x.shape))]
+    share = ops.cast(ops.reshape(ops.subtract(places, low), shape), x.dtype.name)
+    before = ops.take(x, ops.cast(low, "int64"), axis=axis)
+    after = ops.take(x, ops.cast(ops.minimum(ops.add(low, 1.0), last), "int64"), axis=axis)
+    return ops.add(before, ops.multiply(ops.subtract(after, before), share))
+
+
+def _computed_places(way: str, size: Any, new: Any, factor: float | None) -> tuple[Tensor, Tensor]:
+    """As `source_places`, in float32 as runtimes do; and the last cell of the old axis."""
+    cells = ops.cast(ops.arange(new, dtype="int64"), "float32")
+    old, end = (ops.cast(ops.convert_to_tensor(n, "int64"), "float32") for n in (size, new))
+    last = ops.subtract(old, 1.0)
+    if way == "align_corners":
+        reached = end if factor is None else ops.multiply(old, np.float32(factor))
+        steps = ops.subtract(reached, 1.0)
+        steps = ops.where(ops.equal(steps, 0.0), ops.ones_like(steps), steps)
+        return ops.divide(ops.multiply(cells, last), steps), last
+    scale = ops.divide(end, old) if factor is None else ops.convert_to_tensor(factor, "float32")
+    if way == "asymmetric":
+        return ops.divide(cells, scale), last
+    places = ops.divide(ops.add(cells, 0.5), scale)
+    if way != "tf_half_pixel_for_nn":
+        places = ops.subtract(places, 0.5)
+    if way == "pytorch_half_pixel":
+        places = ops.where(ops.greater(end, 1.0), places, ops.zeros_like(places))
+    return places, last
+
+
+def _rounded(call: Call, places: Tensor) -> Tensor:
+    mode = call.get("nearest_mode", "round_prefer_floor")
+    if mode in ("floor", "ceil"):
+        return ops.floor(places) if mode == "floor" else ops.ceil(places)
+    return ops.floor(ops.add(places, 0.5)) if mode == "round_prefer_ceil" else ops.ceil(ops.subtract(places, 0.5))
 
 
 @operator("Resize", since=10)
