@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..exporters import training_info
-from ..exporters.files import write_atomically
+from ..exporters.external import write_proto
+from ..exporters.held import Held
 from ..exporters.serialize import checked
 from ..trainer.core import tree
 from ..trainer.core.spec import TensorSpec
@@ -42,12 +43,13 @@ def export_model(
     if outputs is not None:
         plan = plan_between(model.plan.inputs, outputs)
         view = View(model, plan, output_names(plan))
-    proto = untouched_proto(view, opset) if not options else None
+    held = Held()
+    proto = untouched_proto(view, opset, held) if not options else None
     if proto is None:
-        proto = checked(model_proto(view, opset=opset, metadata=summary_properties(model), **options))
+        proto = checked(model_proto(view, opset=opset, metadata=summary_properties(model), held=held, **options))
     elif metadata := user_metadata(model):
         training_info.add_properties(proto, metadata)
-    write_atomically(target, training_info.to_bytes(proto))
+    write_proto(target, proto)
     if verbose:
         print(f"Exported model '{model.name}' to {target}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from . import later
 from .call import CallContext, contexts
 from .seen import Seen
 from .settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from ..exporters.held import Held
 
 
 def model_graph(model: Any, training: bool = False) -> tuple[Graph, list[str], list[str]]:
@@ -39,14 +42,12 @@ def model_graph(model: Any, training: bool = False) -> tuple[Graph, list[str], l
 
 def has_pieces(model: Any) -> bool:
     """Whether layers of a model are pieces of somebody's file."""
-    return any(
-        getattr(layer, key, None) is not None for layer in model.plan.layers() for key in ("fragment", "lifted")
-    )
+    return any(getattr(layer, key, None) is not None for layer in model.plan.layers() for key in ("fragment", "lifted"))
 
 
-def untouched_proto(model: Any, opset: int | None = None) -> Any:
+def untouched_proto(model: Any, opset: int | None = None, held: Held | None = None) -> Any:
     """The file that a model came from, with the weights of now; None where more than these has changed."""
-    return later.original_file(model, opset) if has_pieces(model) else None
+    return later.original_file(model, opset, held=held) if has_pieces(model) else None
 
 
 def model_proto(model: Any, opset: int | None = None, metadata: dict[str, str] | None = None, **options: Any) -> Any:
@@ -60,15 +61,16 @@ def model_proto(model: Any, opset: int | None = None, metadata: dict[str, str] |
     return exporters.to_onnx(graph, inputs, outputs, **extra)
 
 
-def session_content(model: Any, anew: bool = False) -> bytes | str:
-    """What onnxruntime runs for a model: the file it came from if that is untouched, unless all is to be made anew."""
+def session_content(model: Any, held: Held, anew: bool = False) -> Any:
+    """What onnxruntime runs for a model: the file it came from if that is untouched, unless all is to be made anew.
+
+    A path, or the model with the contents of large weights in `held`.
+    """
     if anew or (has_pieces(model) and later.gives_maps(model)):
         graph, inputs, outputs = model_graph(model)
-        return exporters.to_onnx(graph, inputs, outputs, weight_names=model.weight_names()).SerializeToString()
-    found = later.original_file(model, or_path=True) if has_pieces(model) else None
-    if isinstance(found, Path):
-        return str(found)
-    return (model_proto(model) if found is None else found).SerializeToString()
+        return exporters.to_onnx(graph, inputs, outputs, weight_names=model.weight_names(), held=held)
+    found = later.original_file(model, or_path=True, held=held) if has_pieces(model) else None
+    return model_proto(model, held=held) if found is None else found
 
 
 class InferenceSession:
@@ -109,17 +111,23 @@ class InferenceSession:
     def _make(self) -> None:
         self.seen = None
         try:
-            self.running = self._session(session_content(self.model))
+            self.running = self._session()
         except Exception:  # onnxruntime's classes of errors have no common name
             if not has_pieces(self.model):
                 raise
-            self.running = self._session(session_content(self.model, anew=True))  # of a version it does not know, say
+            self.running = self._session(anew=True)  # of a version it does not know, say
         self.specs = [x.spec for x in self.model.plan.input_tensors]
         self.input_names = [x.name for x in self.running.get_inputs()]
         self.accepted = set()
 
-    def _session(self, content: bytes | str) -> Any:
-        return session(content, self.providers, threads=session_threads(), device=self.device)
+    def _session(self, anew: bool = False) -> Any:
+        held = later.Held()
+        content = session_content(self.model, held, anew)
+        options: dict[str, Any] = {"threads": session_threads(), "device": self.device}
+        if isinstance(content, Path):
+            return session(str(content), self.providers, **options)
+        content, weights = later.weights_apart(content)
+        return session(content, self.providers, weights=weights, **options)
 
     def __call__(self, values: list[Any]) -> Any:
         """Outputs, in the model's structure, for inputs in the order of the model's inputs."""

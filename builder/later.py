@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from ..trainer.core.later import loaded_later
 
 if TYPE_CHECKING:
+    from ..exporters.held import Held
+    from ..exporters.sharing import weights_apart
     from ..trainer.flat_program import FlatProgram
     from .check import check_model
     from .exporting import export_model
@@ -20,14 +22,15 @@ if TYPE_CHECKING:
     from .weights_file import load_weights, save_weights
 
 __all__ = [
-    "FlatProgram", "check_model", "export_model", "export_training", "load_model", "load_weights", "model_from_json",
-    "on_features", "save_model", "save_weights",
+    "FlatProgram", "Held", "check_model", "export_model", "export_training", "load_model", "load_weights",
+    "model_from_json", "on_features", "save_model", "save_weights", "weights_apart",
 ]  # fmt: skip
 
 __getattr__, __dir__ = loaded_later(
     __name__,
     {
         "FlatProgram": "..trainer.flat_program",
+        "Held": "..exporters.held",
         "check_model": ".check",
         "export_model": ".exporting",
         "export_training": ".training_export",
@@ -36,5 +39,6 @@ __getattr__, __dir__ = loaded_later(
         **dict.fromkeys(("gives_maps", "original_file", "rewritten"), ".original"),
         "save_model": ".saving",
         **dict.fromkeys(("load_weights", "save_weights"), ".weights_file"),
+        "weights_apart": "..exporters.sharing",
     },
 )

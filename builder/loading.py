@@ -10,6 +10,7 @@ from ..exporters import training_info
 from ..exporters.read import open_source
 from ..exporters.source import Source
 from ..trainer.core.errors import ShapeError
+from ..trainer.core.variable import first_values_later
 from ..trainer.custom_objects import custom_object_scope
 from ..trainer.serialization import safe_mode_scope
 from .architecture import build_recorded, read_model
@@ -78,7 +79,7 @@ def load_model(
         raise ShapeError(f"load_model: {str(filepath)!r} cannot be opened: {error}\n  {OTHER_SHAPES}") from None
     except ValueError as error:
         raise ValueError(f"load_model: {str(filepath)!r} cannot be opened: {error}") from None
-    with custom_object_scope(custom_objects or {}):
+    with custom_object_scope(custom_objects or {}), first_values_later():
         constants = {k.removeprefix(CONSTANTS): v for k, v in values.items() if k.startswith(CONSTANTS)}
         with safe_mode_scope(safe_mode), known_arrays(constants):
             model = read_model(record["architecture"])

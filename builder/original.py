@@ -12,6 +12,7 @@ import numpy as np
 from ..exporters.convert import DEFAULT_OPSET, to_onnx
 from ..exporters.fragments import Fragment
 from ..exporters.frame import frame_of
+from ..exporters.held import Held
 from ..exporters.importer import opset_versions
 from ..exporters.keeping import Keeper, Part
 from ..exporters.source import Source
@@ -71,11 +72,12 @@ def input_names(plan: Plan, names: Sequence[str], sources: Sequence[Source]) -> 
     return [own.get(name, name) for name in names]
 
 
-def original_file(model: Any, opset: int | None = None, or_path: bool = False) -> Any:
+def original_file(model: Any, opset: int | None = None, or_path: bool = False, held: Held | None = None) -> Any:
     """The `ModelProto` of the file that a model came from, with the weights of now; None where more has changed.
 
     opset: the version that is wanted; another one is a change, too
     or_path: give the path instead where the file is as it was, weights included
+    held: takes the contents of large tensors, of which the model then has no copy
     """
     found = _untouched(model)
     if found is None:
@@ -84,7 +86,7 @@ def original_file(model: Any, opset: int | None = None, or_path: bool = False) -
     if opset is not None and opset_versions(source.frame).get("") != opset:
         return None
     path = source.file(values) if or_path else None
-    return source.proto(values) if path is None else path
+    return source.proto(values, held) if path is None else path
 
 
 def _untouched(model: Any) -> tuple[Source, dict[str, np.ndarray]] | None:
@@ -211,7 +213,7 @@ def rewritten(model: Any, graph: Graph, output_names: Sequence[str], options: Ma
             "weight_names": {**options["weight_names"], **names},
         },
     )  # fmt: skip
-    return frame.dress(found)
+    return frame.dress(found, fill=options.get("held") is None)
 
 
 def gives_maps(model: Any) -> bool:

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from ..exporters import training_info
-from ..exporters.files import write_atomically
+from ..exporters.external import write_proto
+from ..exporters.held import Held
+from ..exporters.origins import read_origins
 from ..trainer.core.variable import Variable
 from ..version import __version__
 from .architecture import write_model
@@ -29,6 +31,7 @@ ENDINGS = (".onnx",)
 PROPERTY = "sardonyx.model"
 """The entry of the file's metadata that holds the model."""
 CONSTANTS = "sardonyx.constants/"
+VARIABLES = "sardonyx.variables/"
 FORMAT = 1
 
 
@@ -41,18 +44,20 @@ def save_model(
         raise ValueError("save: zipped is not supported; an .onnx file is one file")
     check_built(model, "save")
     record, initial = describe(model, include_optimizer)
-    proto = untouched_proto(model)
+    held = Held()
+    proto = untouched_proto(model, held=held)
     if proto is None:
-        proto = model_proto(model, metadata=summary_properties(model), keep_weights=True)
+        proto = model_proto(model, metadata=summary_properties(model), keep_weights=True, held=held)
     else:
         training_info.add_properties(proto, summary_properties(model))
-    store = ValueStore(training_info.initializers(proto))
+    origins = read_origins(training_info.properties(proto).get("sardonyx.origins", "{}"))
+    store = ValueStore(training_info.initializers(proto), origins)
     for name, entry in record["values"].items():
-        entry["at"] = store.place(initial[name], name)
-    training_info.attach(proto, store.extra)
+        entry["at"] = store.place(initial[name], name, name.removeprefix(VARIABLES))
+    training_info.attach(proto, store.extra, held)
     entry = proto.metadata_props.add()
     entry.key, entry.value = PROPERTY, json.dumps(record, separators=(",", ":"))
-    write_atomically(target, training_info.to_bytes(proto))
+    write_proto(target, proto)
 
 
 def check_built(model: Any, what: str) -> None:
@@ -88,7 +93,7 @@ def describe(model: Any, include_optimizer: bool) -> tuple[dict[str, Any], dict[
 
     for variable, name in names.items():
         facts = {"frozen": True} if variable.frozen else {}
-        keep(f"sardonyx.variables/{name}", variable.array, trainable=variable.trainable, path=variable.path, **facts)
+        keep(f"{VARIABLES}{name}", variable.array, trainable=variable.trainable, path=variable.path, **facts)
     for i, variable in enumerate(random_states(model, names)):
         keep(f"sardonyx.random/{i}", variable.array)
     for name, array in kept.values():
@@ -112,4 +117,3 @@ def describe(model: Any, include_optimizer: bool) -> tuple[dict[str, Any], dict[
 def random_states(model: Any, names: Mapping[Variable, str]) -> list[Variable]:
     """States of the model's random generators, in order."""
     return [variable for variable in model.variables if variable not in names]
-

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..trainer.core.errors import ShapeError, format_shape
+from ..trainer.core.tensor import Tensor
 from ..trainer.core.variable import Variable
 
 _NUMBERED = re.compile(r"(.*?)_(\d+)$")
@@ -58,7 +59,9 @@ def match(own: Mapping[Variable, str], names: Iterable[str]) -> tuple[dict[Varia
 
 
 def assign_all(pairs: Iterable[tuple[Variable, str, Any]], what: str, skip_mismatch: bool = False) -> list[str]:
-    """Assign values; nothing is changed unless all fit. Returns the names of those skipped for their shape.
+    """Assign values, which are the variables' own from then on; nothing is changed unless all fit.
+
+    Returns the names of those skipped for their shape.
 
     Raises `ShapeError` with every value that does not fit, unless they are to be skipped.
     """
@@ -72,8 +75,15 @@ def assign_all(pairs: Iterable[tuple[Variable, str, Any]], what: str, skip_misma
     if misfits and not skip_mismatch:
         raise ShapeError(f"{what}: shapes differ for {listed(misfits)}; nothing was loaded")
     for variable, value in fitting:
-        variable.assign(np.array(value))
+        variable.assign(Tensor(_own(value, variable.dtype)))
     return names
+
+
+def _own(value: Any, dtype: np.dtype) -> np.ndarray:
+    """The value itself where it has memory of its own, read for it alone, else a copy."""
+    array = np.asarray(value)
+    is_own = array.flags.owndata and array.flags.carray and array.dtype == dtype and array.ndim > 0
+    return array if is_own else np.array(array, dtype, order="C")
 
 
 def listed(names: list[str], most: int = 8) -> str:

@@ -13,6 +13,7 @@ from ..trainer.core.graph import Graph
 from ..trainer.core.variable import Variable
 from .external import write_model
 from .files import check_writable
+from .held import Held
 from .ir import OnnxGraph
 from .opsets import check_opset
 from .origins import Origin, origins_text
@@ -37,6 +38,7 @@ def to_onnx(
     keep_weights: bool = False,
     optimize: bool = True,
     keeper: Keeper | None = None,
+    held: Held | None = None,
 ) -> Any:
     """The ONNX model (protobuf) of a graph. Raises `ValueError` for an opset that cannot be written and run here.
 
@@ -46,10 +48,11 @@ def to_onnx(
         would prevent that is folded
     optimize: False writes the operators as they were lowered, for comparison
     keeper: writes parts of the graph itself, in their own version of the operators
+    held: takes the arrays of large weights, of which the model then has no copy; keep it as long as the model
     """
     options = {"weight_names": weight_names, "fold_batch_normalization": fold_batch_normalization, "keeper": keeper}
     lowered = to_graph(graph, input_names, output_names, opset, keep_weights=keep_weights, optimize=optimize, **options)
-    return model_proto(lowered, opset, {**(metadata or {}), **_origins(lowered)})
+    return model_proto(lowered, opset, {**(metadata or {}), **_origins(lowered)}, held)
 
 
 def to_graph(

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import IO, Any
 
 from .files import check_writable, written_atomically
+from .held import Held
 from .ir import OnnxGraph
-from .lazy import onnx
+from .mapped import all_tensors, place_of
 from .serialize import model_proto
+from .streaming import Content, chunks, serialized_parts, whole_size
 
-LARGEST = 2**31 - 2**24
-"""Bytes of weights that fit into one file (protobuf ends at 2 GB; the rest is for what is not weights)."""
-
-OWN_FILE = 1024
-"""Bytes from which a tensor moves into the second file, if there is one."""
+LARGEST = 2**31 - 2**20
+"""Bytes of one file (protobuf ends at 2 GB)."""
 
 ALIGNMENT = 4096
 """Of tensors in the second file, so that it can be mapped into memory."""
@@ -29,61 +27,55 @@ def write_model(
     graph: OnnxGraph,
     opset: int,
     metadata: dict[str, str] | None = None,
-    largest: int = LARGEST,
+    largest: int | None = None,
 ) -> Path:
-    """Write the model of a graph: whole or not at all, as one file unless its weights exceed `largest` bytes.
+    """Write the model of a graph as `write_proto` does."""
+    held = Held()
+    return write_proto(path, model_proto(graph, opset, metadata, held), largest)
 
-    Returns the path. Raises `FileNotFoundError`, `IsADirectoryError` or `PermissionError` before any work is done.
+
+def write_proto(path: str | os.PathLike[str], model: Any, largest: int | None = None) -> Path:
+    """Write a `ModelProto`: whole or not at all, as one file unless it takes more than `largest` bytes (2 GB).
+
+    Then the contents that it does not hold itself go to a second file, `<name>.data`. No contents are copied. Returns
+    the path. Raises `FileNotFoundError`, `IsADirectoryError` or `PermissionError` before any work is done.
     """
     target = check_writable(path)
-    if sum(array.nbytes for array in graph.initializers.values()) <= largest:
-        content = model_proto(graph, opset, metadata).SerializeToString(deterministic=True)
-        with written_atomically(target) as file:
-            file.write(content)
-        return target
-    outside = {name: array for name, array in graph.initializers.items() if array.nbytes >= OWN_FILE}
-    inside = OnnxGraph(
-        **{**_fields(graph), "initializers": {n: a for n, a in graph.initializers.items() if n not in outside}}
-    )
-    model = model_proto(inside, opset, metadata)
-    location = f"{target.name}.data"
-    places, checksum = _write_arrays(target.with_name(location), outside)
-    for name, (offset, length) in places.items():
-        model.graph.initializer.append(_external_tensor(name, outside[name], location, offset, length, checksum))
+    if whole_size(model) > (LARGEST if largest is None else largest):
+        return _write_two(target, model)
+    parts = serialized_parts(model)
     with written_atomically(target) as file:
-        file.write(model.SerializeToString(deterministic=True))
+        for chunk in chunks(parts):
+            file.write(chunk)
     return target
 
 
-def _fields(graph: OnnxGraph) -> dict[str, Any]:
-    return {name: getattr(graph, name) for name in graph.__dataclass_fields__}
+def _write_two(target: Path, model: Any) -> Path:
+    """The model in one file, contents in another; neither takes its name before both are written."""
+    frame, location = type(model)(), f"{target.name}.data"
+    frame.CopyFrom(model)
+    tensors = [(tensor, Content(*place)) for tensor in all_tensors(frame) if (place := place_of(tensor)) is not None]
+    with written_atomically(target) as file, written_atomically(target.with_name(location)) as data:
+        offsets, checksum = _write_contents(data, [content for _, content in tensors])
+        for (tensor, content), offset in zip(tensors, offsets, strict=True):
+            del tensor.external_data[:]
+            entries = {"location": location, "offset": offset, "length": content.size, "checksum": checksum}
+            for key, value in entries.items():
+                tensor.external_data.add(key=key, value=str(value))
+        file.write(frame.SerializeToString(deterministic=True))
+    return target
 
 
-def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> tuple[dict[str, tuple[int, int]], str]:
-    """Write arrays one after the other; returns offset and length of each, and the checksum of the file."""
-    places: dict[str, tuple[int, int]] = {}
+def _write_contents(file: IO[bytes], contents: Sequence[Content]) -> tuple[list[int], str]:
+    """Write contents one after the other; returns where each begins, and the checksum of the file."""
     digest = hashlib.sha1(usedforsecurity=False)
-    offset = 0
-    with written_atomically(path) as file:
-        for name, array in arrays.items():
-            gap = bytes(-offset % ALIGNMENT)
-            content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-            for part in (gap, content):
-                file.write(part)
-                digest.update(part)
-            offset += len(gap)
-            places[name] = (offset, len(content))
-            offset += len(content)
-    return places, digest.hexdigest()
-
-
-def _external_tensor(name: str, array: np.ndarray, location: str, offset: int, length: int, checksum: str) -> Any:
-    tensor = onnx.TensorProto(
-        name=name,
-        dims=array.shape,
-        data_type=onnx.helper.np_dtype_to_tensor_dtype(array.dtype),
-        data_location=onnx.TensorProto.EXTERNAL,
-    )
-    for key, value in (("location", location), ("offset", offset), ("length", length), ("checksum", checksum)):
-        tensor.external_data.add(key=key, value=str(value))
-    return tensor
+    offsets: list[int] = []
+    end = 0
+    for content in contents:
+        gap = bytes(-end % ALIGNMENT)
+        for part in (gap, content.read()):
+            file.write(part)
+            digest.update(part)
+        offsets.append(end + len(gap))
+        end = offsets[-1] + content.size
+    return offsets, digest.hexdigest()

@@ -25,8 +25,9 @@ class Frame:
     sources: Sequence[Source]
     opsets: dict[str, int] = field(default_factory=dict)
 
-    def dress(self, model: Any) -> Any:
-        """Complete a `ModelProto`: domains, functions, contents left in files, and the texts of the first file."""
+    def dress(self, model: Any, fill: bool = True) -> Any:
+        """Complete a `ModelProto`: domains, functions, the texts of the first file, and (`fill`) contents that were
+        left in files."""
         if not self.sources:
             return model
         first = self.sources[0].frame
@@ -46,7 +47,7 @@ class Frame:
         given = {x.key for x in model.metadata_props}
         model.metadata_props.extend(x for x in first.metadata_props if x.key not in given)
         _describe(model.graph, [x.frame.graph for x in self.sources])
-        for source in self.sources:
+        for source in self.sources if fill else ():
             filled(model, source.mappings)
         return model
 

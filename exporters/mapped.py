@@ -12,7 +12,7 @@ import secrets
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -32,6 +32,26 @@ class Place:
     as_numbers: bool = False
 
 
+class Contents(Protocol):
+    """What knows the contents of tensors by numbers."""
+
+    def content(self, number: int) -> memoryview:
+        """The bytes of a tensor."""
+        ...
+
+    def length(self, number: int) -> int:
+        """How many they are."""
+        ...
+
+    def as_numbers(self, number: int) -> bool:
+        """Whether they stand in the field for float32 numbers."""
+        ...
+
+    def array(self, number: int, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+        """They as an array."""
+        ...
+
+
 @dataclass(eq=False)
 class Mappings:
     """The files of a model, open as long as one of its arrays is."""
@@ -43,7 +63,7 @@ class Mappings:
     arrays: dict[tuple[int, str, tuple[int, ...]], np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _known[self.token] = self
+        register(self.token, self)
         weakref.finalize(self, _close, self.handles)
 
     def add_file(self, file: BinaryIO) -> int:
@@ -62,21 +82,29 @@ class Mappings:
         place = self.places[number]
         return memoryview(self.maps[place.file])[place.offset : place.offset + place.length]
 
+    def length(self, number: int) -> int:
+        """How many bytes a place has."""
+        return self.places[number].length
+
+    def as_numbers(self, number: int) -> bool:
+        """Whether the bytes of a place stood in the field for float32 numbers."""
+        return self.places[number].as_numbers
+
     def array(self, number: int, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
         """The bytes of a place as an array: the mapping itself where it is aligned, else read from the file, once."""
         key = (number, dtype.str, shape)
         if key not in self.arrays:
             found = np.frombuffer(self.content(number), dtype)
-            self.arrays[key] = (found if found.flags.aligned else self._read(number, dtype)).reshape(shape)
+            self.arrays[key] = found.reshape(shape) if found.flags.aligned else self._read(number, dtype, shape)
         return self.arrays[key]
 
-    def _read(self, number: int, dtype: np.dtype) -> np.ndarray:
+    def _read(self, number: int, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
         """A copy of a place that takes no memory besides: pages of a mapping that are looked at are in memory, too."""
         place = self.places[number]
-        found = np.empty(place.length // dtype.itemsize, dtype)
+        found = np.empty(shape, dtype)
         with os.fdopen(os.dup(self.handles[place.file]), "rb", buffering=0) as file:
             file.seek(place.offset)
-            content = found.view(np.uint8).data
+            content = found.reshape(-1).view(np.uint8).data
             done = 0
             while done < place.length:
                 count = file.readinto(content[done:])
@@ -91,7 +119,12 @@ def _close(handles: list[int]) -> None:
         os.close(handle)
 
 
-_known: WeakValueDictionary[str, Mappings] = WeakValueDictionary()
+_known: WeakValueDictionary[str, Contents] = WeakValueDictionary()
+
+
+def register(token: str, contents: Contents) -> None:
+    """Let tensors with this token lie in `contents` as long as that lives."""
+    _known[token] = contents
 
 
 def mark(tensor: Any, marker: str) -> None:
@@ -101,7 +134,7 @@ def mark(tensor: Any, marker: str) -> None:
     tensor.external_data.add(key=KEY, value=marker)
 
 
-def place_of(tensor: Any) -> tuple[Mappings, int] | None:
+def place_of(tensor: Any) -> tuple[Contents, int] | None:
     """Where a tensor's contents were left; None for a tensor that holds its own, or lies in another file."""
     if tensor.data_location != onnx.TensorProto.EXTERNAL or len(tensor.external_data) != 1:
         return None
@@ -124,16 +157,22 @@ def filled(model: Any, mappings: Mappings | None) -> Any:
     """The model with all contents in place again."""
     if mappings is not None and mappings.places:
         for tensor in all_tensors(model):
-            found = place_of(tensor)
-            if found is not None:
-                tensor.ClearField("external_data")
-                tensor.ClearField("data_location")
-                content = found[0].content(found[1])
-                if found[0].places[found[1]].as_numbers:
-                    tensor.float_data.extend(np.frombuffer(content, np.float32))
-                else:
-                    tensor.raw_data = bytes(content)
+            fill(tensor)
     return model
+
+
+def fill(tensor: Any) -> None:
+    """Put the contents of a tensor in place again, if they were left elsewhere."""
+    found = place_of(tensor)
+    if found is None:
+        return
+    tensor.ClearField("external_data")
+    tensor.ClearField("data_location")
+    content = found[0].content(found[1])
+    if found[0].as_numbers(found[1]):
+        tensor.float_data.extend(np.frombuffer(content, np.float32))
+    else:
+        tensor.raw_data = bytes(content)
 
 
 def all_tensors(model: Any) -> Iterator[Any]:

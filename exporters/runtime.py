@@ -25,12 +25,17 @@ def session(
     optimize: bool = True,
     threads: int = 0,
     device: str = "auto",
+    weights: Mapping[str, np.ndarray] | None = None,
+    plan_memory: bool = True,
 ) -> Any:
     """An onnxruntime session for a serialized model or a file.
 
     device: `"auto"` takes a GPU where onnxruntime can use one, `"cuda"` demands it
     providers: onnxruntime's own names, or pairs of name and options; they decide instead of `device`
     threads: of one operator; 0 leaves it to onnxruntime
+    weights: of initializers that the model says lie elsewhere; the session reads them where they are, without a copy
+    plan_memory: one block for all values, laid out after the first run, whose own memory is kept beside it; without,
+        only the latter: about 0.6 of the memory of a training step, at the same speed
 
     Raises `ValueError` for an unknown device or provider, `RuntimeError` where a demanded GPU is not to be had.
     """
@@ -39,9 +44,14 @@ def session(
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
+    options.enable_mem_pattern = plan_memory
     if not optimize:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if weights:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
+        options.add_external_initializers(list(weights), values)
     running = onnxruntime.InferenceSession(model, options, providers=wanted)
+    running.shared_weights = list((weights or {}).values())  # their memory must live as long as the session
     if device == "cuda" and providers is None and CUDA not in running.get_providers():
         raise RuntimeError(_no_gpu(NO_START))
     return running

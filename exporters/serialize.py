@@ -8,8 +8,10 @@ import numpy as np
 
 from ..trainer.core.spec import TensorSpec
 from ..version import __version__
+from .held import Held, tensor_of
 from .ir import OnnxGraph, OnnxNode
 from .lazy import onnx
+from .mapped import all_tensors, fill, place_of
 
 IR_VERSION = 10
 """Of ONNX 1.16: understood by every onnxruntime since 1.18; raised only when the opset needs it."""
@@ -53,14 +55,14 @@ def _attribute(operator: str, key: str, value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def graph_proto(graph: OnnxGraph) -> Any:
-    """The protobuf of a graph, its initializers included."""
+def graph_proto(graph: OnnxGraph, held: Held | None = None) -> Any:
+    """The protobuf of a graph, its initializers included; contents of large ones stay in `held` if that is given."""
     made = onnx.helper.make_graph(
         [node_proto(node) for node in graph.nodes],
         graph.name,
         [value_info(name, graph.specs[name]) for name in graph.inputs],
         [value_info(name, graph.specs[name]) for name in graph.outputs],
-        [onnx.numpy_helper.from_array(np.asarray(a, order="C"), name) for name, a in graph.initializers.items()],
+        [tensor_of(np.asarray(array), name, held) for name, array in graph.initializers.items()],
     )
     if graph.protos:
         read = graph.uses()
@@ -80,11 +82,11 @@ def _add_initializer(graph: Any, name: str, tensor: Any) -> None:
         graph.initializer[-1].name = name
 
 
-def model_proto(graph: OnnxGraph, opset: int, metadata: dict[str, str] | None = None) -> Any:
-    """A complete model."""
+def model_proto(graph: OnnxGraph, opset: int, metadata: dict[str, str] | None = None, held: Held | None = None) -> Any:
+    """A complete model; contents of large initializers stay in `held` if that is given."""
     ir_version = max(IR_VERSION, onnx.helper.find_min_ir_version_for([onnx.helper.make_opsetid("", opset)]))
     model = onnx.helper.make_model(
-        graph_proto(graph),
+        graph_proto(graph, held),
         opset_imports=[onnx.helper.make_opsetid(*x) for x in (("", opset), *sorted(graph.domains.items()))],
         producer_name="sardonyx",
         producer_version=__version__,
@@ -100,9 +102,30 @@ def checked(model: Any) -> Any:
     A fault here is one of this library's: the message asks for a report.
     """
     try:
-        onnx.checker.check_model(model, full_check=True)
+        onnx.checker.check_model(_stand_in(model), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ValueError(
             f"the exported file does not pass onnx's checker, which is a fault of sardonyx; please report it: {error}"
         ) from error
     return model
+
+
+def _stand_in(model: Any) -> Any:
+    """The same graph where large initializers, whose contents lie elsewhere, are inputs: nothing that is to be checked
+    depends on what they hold. The model itself where it has none."""
+    large = {x.name for x in model.graph.initializer if place_of(x) is not None}
+    if not large:
+        return model
+    twin = type(model)()
+    twin.CopyFrom(model)
+    graph = twin.graph
+    known = {x.name for x in graph.input}
+    kept = [x for x in graph.initializer if x.name not in large]
+    for tensor in graph.initializer:
+        if tensor.name in large and tensor.name not in known:
+            graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)))
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+    for tensor in all_tensors(twin):
+        fill(tensor)
+    return twin

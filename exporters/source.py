@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from .held import Held, tensor_of
 from .mapped import Mappings, filled
 from .origins import same_bits
-from .protos import plain_array
 from .weights import stored_weights
 
 
@@ -69,24 +69,27 @@ class Source:
             return None
         return self.path
 
-    def proto(self, values: Mapping[str, np.ndarray]) -> Any:
-        """The file's `ModelProto` with these values of weights: the same, where they are the file's."""
+    def proto(self, values: Mapping[str, np.ndarray], held: Held | None = None) -> Any:
+        """The file's `ModelProto` with these values of weights: the same, where they are the file's.
+
+        held: takes the arrays of large ones, of which the model then has no copy; nor has it one of those in the file
+        """
         model = type(self.frame)()
         model.CopyFrom(self.frame)
         changed = self.changed(values)
         graph = model.graph
         for tensor in graph.initializer:
             if tensor.name in changed:
-                replace_tensor(tensor, changed.pop(tensor.name))
+                replace_tensor(tensor, changed.pop(tensor.name), held)
         for node in graph.node:
             if node.op_type == "Constant" and node.output and node.output[0] in changed:
-                replace_tensor(node.attribute[0].t, changed.pop(node.output[0]))
+                replace_tensor(node.attribute[0].t, changed.pop(node.output[0]), held)
         for place in reversed(range(len(graph.node))):
             node = graph.node[place]
             if node.output and node.output[0] in changed:  # what unpacked the weight from a narrower type
-                replace_tensor(graph.initializer.add(name=node.output[0]), changed.pop(node.output[0]))
+                replace_tensor(graph.initializer.add(name=node.output[0]), changed.pop(node.output[0]), held)
                 del graph.node[place]
-        return filled(model, self.mappings)
+        return filled(model, self.mappings) if held is None else model
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
@@ -98,9 +101,9 @@ def _stamp(path: Path) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def replace_tensor(tensor: Any, array: np.ndarray) -> None:
-    """Give a `TensorProto` another value; name and doc string stay."""
+def replace_tensor(tensor: Any, array: np.ndarray, held: Held | None = None) -> None:
+    """Give a `TensorProto` another value; name and doc string stay. Contents of large ones stay in `held`, if given."""
     name, doc = tensor.name, tensor.doc_string
-    tensor.CopyFrom(plain_array(array, name))
+    tensor.CopyFrom(tensor_of(np.asarray(array), name, held))
     if doc:
         tensor.doc_string = doc

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .held import Held, tensor_of
 from .lazy import onnx
 from .mapped import mapped_array
 
@@ -17,14 +18,12 @@ LARGEST = 2**31 - 1
 """Bytes that one protobuf message can hold."""
 
 
-def attach(model: Any, arrays: Mapping[str, np.ndarray]) -> None:
-    """Add named arrays to a model."""
+def attach(model: Any, arrays: Mapping[str, np.ndarray], held: Held | None = None) -> None:
+    """Add named arrays to a model; contents of large ones stay in `held` if that is given."""
     if arrays:
         algorithm = model.training_info.add().algorithm
         algorithm.name = "sardonyx"
-        algorithm.initializer.extend(
-            onnx.numpy_helper.from_array(np.asarray(array, order="C"), name) for name, array in arrays.items()
-        )
+        algorithm.initializer.extend(tensor_of(np.asarray(array), name, held) for name, array in arrays.items())
 
 
 def attached(model: Any) -> dict[str, np.ndarray]:

@@ -26,6 +26,7 @@ class State(threading.local):
         self.tapes: list[Tape] = []
         self.traces: list[Trace] = []
         self.scopes: list[Any] = []
+        self.undrawn: list[Any] | None = None
 
 
 state = State()

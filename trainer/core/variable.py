@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from sys import getrefcount
 from typing import Any, Protocol
 
@@ -57,7 +59,9 @@ class Variable(Operators):
         synchronization: str = "auto",
         name: str | None = None,
     ) -> None:
-        value = _initial_value(initializer, shape, dtype)
+        value: Any = _later(initializer, shape, dtype)
+        if value is None:
+            value = _initial_value(initializer, shape, dtype)
         self.name = name or "variable"
         if "/" in self.name:
             raise ValueError(f"Variable name {name!r}: a name has no '/'; the path is built from the layers' names")
@@ -70,9 +74,11 @@ class Variable(Operators):
         self.constraint: Callable[..., Any] | None = None
         self.initializer = initializer if callable(initializer) else None
         self.version = 0
-        self._home: Home | None = None
-        self._tensor: Tensor | None = Tensor(value)
+        self._home: Home | None = value if isinstance(value, _Undrawn) else None
+        self._tensor: Tensor | None = Tensor(value) if isinstance(value, np.ndarray) else None
         self._symbol = Tensor(None, Symbol(TensorSpec(value.shape, value.dtype), variable=self, name=self.name))
+        if self._home is not None and state.undrawn is not None:
+            state.undrawn.append(self)
 
     @classmethod
     def holding(cls, array: np.ndarray, trainable: bool = True, name: str | None = None) -> Variable:
@@ -260,8 +266,54 @@ def note_changes(variables: Sequence[Variable]) -> None:
             v._home.changed()
 
 
+class _Undrawn:
+    """A first value that is made when somebody asks for it."""
+
+    def __init__(self, initializer: Callable[..., Any], shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self.initializer = initializer
+        self.shape = shape
+        self.dtype = dtype
+
+    def fetch(self) -> np.ndarray:
+        """The value."""
+        return _drawn(self.initializer, self.shape, self.dtype)
+
+    def changed(self) -> None:
+        """Another value was assigned, before or after this one was asked for."""
+
+
+LATER = 1 << 14
+"""Elements of a variable from which its first value can wait."""
+
+
+@contextmanager
+def first_values_later() -> Iterator[None]:
+    """Inside, first values of large variables are not drawn before they are asked for; at the end those are that were
+    not, unless others were assigned: for variables that are about to get the values of a file."""
+    before, state.undrawn = state.undrawn, []
+    try:
+        yield
+    finally:
+        made, state.undrawn = state.undrawn, before
+    for variable in made:
+        variable.settle(None)
+
+
+def _later(initializer: Any, shape: Sequence[int] | None, dtype: Any) -> _Undrawn | None:
+    """A first value that can wait; None for others, unsound ones among them."""
+    if state.undrawn is None or shape is None or not _is_function(initializer):
+        return None
+    if not all(isinstance(size, (int, np.integer)) for size in shape) or math.prod(shape) < LATER:
+        return None
+    return _Undrawn(initializer, tuple(int(size) for size in shape), as_dtype(dtype))
+
+
+def _is_function(initializer: Any) -> bool:
+    return callable(initializer) and not isinstance(initializer, (Tensor, Variable))
+
+
 def _initial_value(initializer: Any, shape: Sequence[int] | None, dtype: Any) -> np.ndarray:
-    if callable(initializer) and not isinstance(initializer, (Tensor, Variable)):
+    if _is_function(initializer):
         if shape is None:
             raise ValueError("Variable: with a callable initializer, `shape` must be given")
         for size in shape:
@@ -270,16 +322,7 @@ def _initial_value(initializer: Any, shape: Sequence[int] | None, dtype: Any) ->
                     f"Variable: every size of a variable must be a number, got shape {format_shape(tuple(shape))}; "
                     "fix that size in the model's Input"
                 )
-        kind = as_dtype(dtype)
-        with own_draws():
-            made = initializer(tuple(int(s) for s in shape), dtype=dtype_name(kind))
-        array = np.array(made.array if isinstance(made, Tensor) else made, dtype=kind)
-        if array.shape != tuple(shape):
-            raise ShapeError(
-                f"Variable: the initializer made shape {format_shape(array.shape)}, expected "
-                f"{format_shape(tuple(shape))}"
-            )
-        return array
+        return _drawn(initializer, tuple(int(size) for size in shape), as_dtype(dtype))
     array = np.array(initializer)
     if array.dtype.kind not in "biufc":
         raise DtypeError(f"Variable: the initial value must be numbers, got {initializer!r}")
@@ -287,3 +330,14 @@ def _initial_value(initializer: Any, shape: Sequence[int] | None, dtype: Any) ->
         weak = not hasattr(initializer, "dtype") and array.dtype.kind == "f"
         dtype = None if weak else array.dtype
     return np.ascontiguousarray(array, dtype=as_dtype(dtype)).reshape(array.shape)
+
+
+def _drawn(initializer: Callable[..., Any], shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    with own_draws():
+        made = initializer(shape, dtype=dtype_name(dtype))
+    array = np.array(made.array if isinstance(made, Tensor) else made, dtype=dtype)
+    if array.shape != shape:
+        raise ShapeError(
+            f"Variable: the initializer made shape {format_shape(array.shape)}, expected {format_shape(shape)}"
+        )
+    return array
