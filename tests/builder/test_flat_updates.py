@@ -101,3 +101,11 @@ def test_a_value_assigned_from_python_is_seen_in_its_row() -> None:
         np.testing.assert_allclose(np.asarray(compiled(ONE)), np.asarray(plain(ONE)), rtol=1e-5)
     for a, b in zip(here, there, strict=True):
         np.testing.assert_allclose(b.numpy(), a.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_training_steps_keep_no_second_memory_for_their_values() -> None:
+    step = sx.function(step_for(some_variables(), sx.optimizers.Adam()))
+    for _ in range(2):
+        step(ONE)
+    (compiled,) = step.traces.values()
+    assert not compiled.engine.running.get_session_options().enable_mem_pattern
