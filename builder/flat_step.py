@@ -42,6 +42,7 @@ class FlatStep:
 
     def __init__(self, model: Any, name: str, data: Any) -> None:
         self.model = model
+        self.name = name
         self.variables: list[Variable] = list(model.trainable_variables) if name == "train_step" else []
         specs = tree.map_structure(_spec, list(data))
         graph = trace(lambda *parts: _computed(model, name, parts, self.variables), *specs)
@@ -51,8 +52,9 @@ class FlatStep:
         self.program = later.FlatProgram(graph, {i: place for i, place in enumerate(wanted) if place is not None})
         slots = self.program.results
         self.gradients: list[Tensor | None] = [None] * len(self.variables)
+        self.gradient_slots: list[Any] = [None] * len(self.variables)
         for i, slot in zip(found, slots, strict=False):
-            self.gradients[i] = Tensor(slot.array)
+            self.gradients[i], self.gradient_slots[i] = Tensor(slot.array), slot
         self.made_anew = [(i, slot) for i, slot in zip(found, slots, strict=False) if not slot.is_fixed]
         self.structure = graph.outputs[1]
         self.logs = slots[len(found) :]
@@ -71,6 +73,31 @@ class FlatStep:
         if self.names is not None:
             return dict(zip(self.names, logs, strict=True))
         return tree.pack_sequence_as(self.structure, logs)
+
+    def beside_python(self, data: Any) -> tuple[Any, bool]:
+        """The step as Python runs it, after a run of the program; its logs, and whether both made the same bits."""
+        model, program = self.model, self.program
+        if self.name == "train_step":
+            gradients, seen = steps.gradients_of(model, data)
+            pairs = [(x, slot) for x, slot in zip(gradients, self.gradient_slots, strict=True) if x is not slot]
+            is_equal = all(x is not None and slot is not None and _are_equal(x.array, slot.array) for x, slot in pairs)
+            model.optimizer.apply(gradients, self.variables)
+            logs = model.compute_metrics(*seen)
+        else:
+            logs, is_equal = model.test_step(data), True
+        is_equal = is_equal and all(_are_equal(v.array, slot.array) for v, slot in program.assigned)
+        found = tree.flatten(logs)
+        is_equal = is_equal and all(_are_equal(_array(x), s.array) for x, s in zip(found, self.logs, strict=True))
+        program.clear()
+        return logs, is_equal
+
+
+def _are_equal(x: Any, y: Any) -> bool:
+    return np.array_equal(x, y, equal_nan=x.dtype.kind in "fc")
+
+
+def _array(leaf: Any) -> Any:
+    return leaf.array if isinstance(leaf, Tensor) else np.asarray(leaf)
 
 
 def _is_flat(structure: Any) -> bool:
@@ -237,29 +264,34 @@ class _Trial:
         self.plain: list[float] = []
         self.flat: list[float] = []
         self.failures = 0
+        self.filled = 0.0
 
     def __call__(self, python_step: Callable[[Any], Any], data: Any, parts: Sequence[Any]) -> Any:
-        if self.step is None:
+        step = self.step
+        if step is None or not self._fill(step, parts):  # what is wrong with a batch, Python's step says better
             return python_step(data)
         if len(self.flat) >= TIMED:
-            return self._run(self.step, python_step, data, parts)
+            return step.finish()
         is_flat = len(self.plain) > len(self.flat)
         start = time.process_time()
-        logs = self._run(self.step, python_step, data, parts) if is_flat else python_step(data)
-        (self.flat if is_flat else self.plain).append(time.process_time() - start)
-        if len(self.flat) >= TIMED and min(self.flat) > min(self.plain):
+        logs, is_equal = (step.finish(), True) if is_flat else step.beside_python(data)
+        (self.flat if is_flat else self.plain).append(time.process_time() - start + self.filled * is_flat)
+        if not is_equal or (len(self.flat) >= TIMED and min(self.flat) > min(self.plain)):
             self.step = None
         return logs
 
-    def _run(self, step: FlatStep, python_step: Callable[[Any], Any], data: Any, parts: Sequence[Any]) -> Any:
+    def _fill(self, step: FlatStep, parts: Sequence[Any]) -> bool:
+        """Run the program on a batch; whether that could be done."""
+        start = None if len(self.flat) >= TIMED else time.process_time()
         given: list[Any] = [x for x in parts if isinstance(x, (Tensor, np.ndarray))]
-        arrays: list[Any] = [x.array if isinstance(x, Tensor) else x for x in given]
         try:
-            step.program.run(arrays)
-        except Exception:  # what is wrong with a batch, Python's step says better, or takes
+            step.program.run([x.array if isinstance(x, Tensor) else x for x in given])
+        except Exception:
             step.program.clear()
             self.failures += 1
             if self.failures > FAILURES:
                 self.step = None
-            return python_step(data)
-        return step.finish()
+            return False
+        if start is not None:
+            self.filled = time.process_time() - start
+        return True

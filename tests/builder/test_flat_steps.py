@@ -9,6 +9,7 @@ from flat_networks import COUNT, NETWORKS, X, Y, dense
 
 import sardonyx as sx
 from sardonyx.builder import flat_step
+from sardonyx.trainer.flat_program import FlatProgram
 
 L = sx.layers
 random = np.random.default_rng(1)
@@ -295,15 +296,45 @@ def test_the_slower_way_is_left(monkeypatch: pytest.MonkeyPatch):
         now = {"time": 0.0, "call": 0}
 
         def clock(now: Any = now, slow_flat: bool = slow_flat) -> float:
-            # Python's and flat steps take turns, each asks for the time twice
+            # Python's and flat steps take turns; each asks for the time twice for the program, and twice for the rest
             now["call"] += 1
-            is_flat = (now["call"] - 1) // 2 % 2 == 1
-            now["time"] += (2.0 if is_flat == slow_flat else 1.0) if now["call"] % 2 == 0 else 0.0
+            is_flat = (now["call"] - 1) // 4 % 2 == 1
+            now["time"] += (2.0 if is_flat == slow_flat else 1.0) if now["call"] % 4 == 0 else 0.0
             return now["time"]
 
         monkeypatch.setattr(flat_step.time, "process_time", clock)
         model = trained(dense, X[:21], Y[:21])[3]
         assert ran_flat(model) is not slow_flat
+
+
+@pytest.mark.parametrize("network", ["dense", "mixed"])
+def test_the_first_flat_steps_run_beside_pythons(network: str, monkeypatch: pytest.MonkeyPatch):
+    """Whichever way is faster: the same numbers."""
+    make, x = NETWORKS[network]
+    monkeypatch.setattr(flat_step, "TIMED", 2)
+    found, wanted = both(monkeypatch, make, x, metrics=["accuracy"])
+    assert found[0] == wanted[0] and found[2] == wanted[2]
+    for a, b in zip(found[1], wanted[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("which", ["gradient", "log", "state"])
+def test_a_program_of_other_bits_is_left(which: str, monkeypatch: pytest.MonkeyPatch):
+    run = FlatProgram.run
+
+    def run_otherwise(self: FlatProgram, arrays: Any) -> None:
+        run(self, arrays)
+        slots = {"gradient": self.results[:1], "log": self.results[-1:], "state": [s for _, s in self.assigned]}
+        for slot in slots[which]:
+            slot.array = np.nextafter(slot.array, np.inf, dtype=slot.array.dtype)
+
+    monkeypatch.setattr(FlatProgram, "run", run_otherwise)
+    monkeypatch.setattr(flat_step, "TIMED", 2)
+    monkeypatch.setattr(flat_step.time, "process_time", lambda: 1.0)
+    found, wanted = both(monkeypatch, dense, X)
+    assert not ran_flat(found[3])
+    for a, b in zip(found[1], wanted[1], strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_kinds_of_batches_without_end_do_not_fill_memory(monkeypatch: pytest.MonkeyPatch):

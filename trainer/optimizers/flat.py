@@ -53,6 +53,18 @@ class FlatUpdate:
 
     def __init__(self, variables: Sequence[Variable], states: Sequence[Sequence[Variable]]) -> None:
         self.rows = [Row(variables), *[Row(state) for state in states]]
+        self._lay_out()
+
+    def __getstate__(self) -> list[Row]:
+        return self.rows
+
+    def __setstate__(self, rows: list[Row]) -> None:
+        """A copy has gradients of its own, whose pieces lie in one array as well."""
+        self.rows = rows
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        variables = self.rows[0].variables
         self.gradient = np.empty(sum(v.array.size for v in variables), variables[0].dtype)
         pieces = np.split(self.gradient, np.cumsum([v.array.size for v in variables])[:-1])
         self.parts = [piece.reshape(v.shape) for piece, v in zip(pieces, variables, strict=True)]
