@@ -40,8 +40,8 @@ def flatten_with_path(structure: Any) -> list[tuple[tuple[Any, ...], Any]]:
     return found
 
 
-def _is_flat(values: list[Any]) -> bool:
-    """Whether a list holds leaves alone."""
+def _is_flat(values: Iterable[Any]) -> bool:
+    """Whether a list or the values of a dictionary are leaves alone."""
     return True not in [isinstance(value, (list, tuple, dict)) for value in values]
 
 
@@ -97,6 +97,9 @@ def pack_sequence_as(structure: Any, leaves: Iterable[Any]) -> Any:
     flat = list(leaves)
     if type(structure) is list and len(flat) == len(structure) and _is_flat(structure):
         return flat
+    if type(structure) is dict and len(flat) == len(structure) and _is_flat(structure.values()):
+        found = dict(zip(sorted_keys(structure), flat, strict=True))
+        return {key: found[key] for key in structure}
     expected = len(flatten(structure))
     if len(flat) != expected:
         raise ValueError(f"pack_sequence_as: the structure has {expected} leaves, got {len(flat)}")
