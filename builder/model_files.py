@@ -64,7 +64,8 @@ class ModelFiles:
         It carries architecture, weights, states of random generators, compile options and the optimizer's state (the
         last two not without `include_optimizer`). Of layers and models of classes of your own it carries, besides, what
         they compute in both modes, so that the file opens where the classes are not known. It appears whole or not at
-        all.
+        all. Beyond 2 GB, where ONNX files end, the weights stand in a second file beside it, `<name>.onnx.data`: keep
+        the two together.
 
         Raises `ValueError` for another ending and for a model without weights yet, `TypeError` for compile options that
         JSON cannot hold, `FileExistsError` without `overwrite`, and `OSError`s for what cannot be written.
@@ -91,7 +92,8 @@ class ModelFiles:
         `input_signature` (a `TensorSpec`, or one for each input) fixes or frees sizes; `opset` is ONNX's version.
         `outputs` (tensors, best in a dictionary by name) takes the place of the model's outputs: tensors from inside
         the model, what was computed from them, and derivatives, `{"energy": e, "forces": -sx.grad(e, positions)}`.
-        Raises `ValueError` for another format or ending, and `OSError`s for what cannot be written.
+        Beyond 2 GB the weights stand in a second file, `<name>.onnx.data`. Raises `ValueError` for another format or
+        ending, and `OSError`s for what cannot be written.
 
         >>> import tempfile, pathlib, sardonyx as sx
         >>> model = sx.Sequential([sx.Input((4,)), sx.layers.Dense(2)])
