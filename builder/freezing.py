@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -54,6 +54,8 @@ class Freezing:
     """`freeze` and `unfreeze` of a model."""
 
     name: str
+    child_layers: Callable[[], list[Any]]
+    own_variables: Callable[[], list[Variable]]
 
     @tells_line
     def freeze(self, *patterns: str) -> None:
@@ -71,6 +73,12 @@ class Freezing:
         >>> [v.path for v in model.trainable_variables]
         ['head/kernel', 'head/bias']
         """
+        layers, own = self.child_layers(), self.own_variables()
+        if not patterns and (layers or own):
+            for layer in layers:
+                layer.trainable = False
+            _freeze([v for v in own if v.dtype.kind == "f"])
+            return
         layers, weights = _find(self, patterns or ("*",), "freeze")
         frozen = {id(part.layer) for part in layers}
         for part in layers:

@@ -9,6 +9,7 @@ from ..exporters.fragments import Fragment, is_symbolic
 from ..exporters.imported import Importer
 from ..exporters.source import Source
 from ..exporters.weights import clean_name
+from ..trainer.core.draws import own_draws
 from ..trainer.core.spec import TensorSpec
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import Trace
@@ -40,7 +41,7 @@ def imported_model(
     if frozen not in (False, "unsupported"):
         raise ValueError(f'frozen: expected True, False or "unsupported", got {frozen!r}')
     kind = FreezingImporter if frozen else LiftingImporter if lift else Importer
-    with Trace(records=True):
+    with Trace(records=True), own_draws():  # layers are made here, and a file's nodes run no code of the user's
 
         def place(fragment: Fragment, values: Sequence[Any], name: str) -> list[Tensor] | None:
             return _layer(importer, fragment, values, name)

@@ -144,7 +144,7 @@ def _factor(size: Any, new: Any) -> float | None:
     """How many times as long an axis becomes; None where that is only known when the model runs."""
     if not isinstance(size, Dim) and not isinstance(new, Dim):
         return 1.0 if size == new else new / size
-    times = new // size
+    times: Any = new // size
     return float(times) if isinstance(times, int) and times * size == new else None
 
 

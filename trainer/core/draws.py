@@ -56,7 +56,7 @@ def frozen_draw(source: str) -> SymbolicValueError:
 def own_draws() -> Iterator[None]:
     """What is drawn inside is no part of a computation: seeds, and first values of weights."""
     outer = state.traces[0] if state.traces else None
-    if outer is None or outer.draws is None:
+    if outer is None or outer.draws is None or outer.draws.allowed:
         yield
         return
     outer.draws.check()
