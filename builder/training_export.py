@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..exporters.serialize import checked, model_proto
 from ..exporters.state_graph import unique_names
 from ..exporters.training_info import describe_training, to_bytes
 from ..trainer.core import tree
+from ..trainer.core.dims import promised
 from ..trainer.core.dtypes import dtype_name
 from ..trainer.core.graph import Graph
 from ..trainer.core.spec import TensorSpec
@@ -21,6 +23,7 @@ from ..trainer.core.trace import Trace, symbolic_input
 from ..trainer.core.variable import Variable
 from .files import check_target
 from .inference import model_graph
+from .onnx_operator import OnnxOperator
 from .saving import check_built
 from .training_loops import LOOPS
 
@@ -117,7 +120,8 @@ class _Step:
     def _trace(self, step: Callable[[Any], Any]) -> Graph:
         """The graph of a step on one batch, whose metrics start anew."""
         inputs = self.inputs[0] if len(self.inputs) == 1 else tree.pack_sequence_as(self.model.input, self.inputs)
-        with Trace() as effects:
+        has_pieces = any(isinstance(layer, OnnxOperator) for layer in self.model.walk_layers())
+        with promised() if has_pieces else nullcontext(), Trace() as effects:
             for metric in self.model.metrics:
                 metric.reset_state()
             logs = dict(step((inputs, self.labels)))

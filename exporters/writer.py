@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..trainer.core.dims import Dim, Shape, Size, fold, is_static, names
+from ..trainer.core.dims import Dim, Shape, Size, fold, is_static, names, promised
 from ..trainer.core.dtypes import as_dtype
 from ..trainer.core.emitter import Value
 from ..trainer.core.graph import Graph, Node
@@ -365,6 +365,7 @@ def write_graph(
     writer.keeper = keeper
     for tensor, input_name in zip(graph.inputs, input_names, strict=True):
         writer.input(tensor, input_name)
-    writer.lower(graph.nodes)
+    with promised():  # what the sizes have to be was checked when the graph was traced
+        writer.lower(graph.nodes)
     writer.declare_outputs(graph.results, output_names)
     return writer
