@@ -62,14 +62,17 @@ def _over_last(shape: tuple[int, ...], first: int | None = None) -> Any:
     return settle
 
 
+def divided(x: Any, square: Any) -> OneOf:
+    """A value by the root of another, in three ways of writing it."""
+    root = op("Sqrt", square)
+    return OneOf((op("Div", x, root), op("Mul", x, op("Reciprocal", root)), op("Mul", x, op("Div", 1, root))))
+
+
 MEAN = op("ReduceMean", "x", ...)
 CENTRED = op("Sub", "x", MEAN)
 SQUARE = OneOf((op("Pow", CENTRED, 2), op("Mul", CENTRED, CENTRED)))
 SPREAD = op("Add", op("ReduceMean", SQUARE, ...), Const("epsilon"))
-STANDARD = OneOf((
-    op("Div", CENTRED, op("Sqrt", SPREAD)), op("Mul", CENTRED, op("Reciprocal", op("Sqrt", SPREAD))),
-    op("Mul", CENTRED, op("Div", 1, op("Sqrt", SPREAD))),
-))  # fmt: skip
+STANDARD = divided(CENTRED, SPREAD)
 STEEPNESS = op("Mul", OneOf((op("Reciprocal", op("Sqrt", SPREAD)), op("Div", 1, op("Sqrt", SPREAD)))), Const("gamma"))
 WRITTEN = (
     op("Add", op("Mul", STANDARD, Const("gamma")), Const("beta")),
@@ -92,19 +95,67 @@ def layer_normalization_in_parts(view: GraphView, i: int) -> Found | None:
 
 def _layer_normalization(view: GraphView, found: Match, output: str) -> Found | None:
     scale, shift = (view.weight(found.names[key]) for key in ("gamma", "beta"))
-    epsilon = view.array(found.names["epsilon"])
+    axis, epsilon = _last_axis(view, found), _epsilon(view, found)
     if scale is None or shift is None or scale.ndim != 1 or shift.shape != scale.shape:
         return None
-    if epsilon is None or epsilon.size != 1:
-        return None
-    axes = [reduced_axes(view, k) for k in found.nodes if view.operator(k) == "ReduceMean"]
-    kept = all(view.attributes(k).get("keepdims", 1) for k in found.nodes if view.operator(k) == "ReduceMean")
-    if not kept or any(a is None or len(a) != 1 or a != axes[0] for a in axes):
+    if axis is None or epsilon is None:
         return None
     weights = {key: view.source(found.names[key]) for key in ("gamma", "beta")}
-    settle = _over_last(scale.shape, (axes[0] or [0])[0])
-    config = {"epsilon": float(epsilon.reshape(-1)[0])}
+    settle = _over_last(scale.shape, axis)
+    config = {"epsilon": epsilon}
     return Found("LayerNormalization", found.nodes, (found.names["x"],), (output,), config, weights, settle)
+
+
+def _last_axis(view: GraphView, found: Match) -> int | None:
+    """The axis over which all means of a match go, which keep it; None where they differ."""
+    means = [k for k in found.nodes if view.operator(k) == "ReduceMean"]
+    axes = [reduced_axes(view, k) for k in means]
+    kept = all(view.attributes(k).get("keepdims", 1) for k in means)
+    first = axes[0]
+    return first[0] if kept and first is not None and len(first) == 1 and all(a == first for a in axes) else None
+
+
+def _epsilon(view: GraphView, found: Match) -> float | None:
+    array = view.array(found.names["epsilon"])
+    return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None
+
+
+MEAN_SQUARE = op("Add", op("ReduceMean", OneOf((op("Pow", "x", 2), op("Mul", "x", "x"))), ...), Const("epsilon"))
+UNIT = divided("x", MEAN_SQUARE)
+SCALED = op("Mul", OneOf((UNIT, op("Cast", UNIT, to=1))), Const("scale"))
+"""PyTorch's models compute it in single precision, and cast also where that is what they have."""
+
+
+@decomposed("Mul")
+def root_mean_square_in_parts(view: GraphView, i: int) -> Found | None:
+    """Divided by the root of the mean square, and scaled, all nodes apart: the normalization of language models."""
+    output = view.nodes[i].output[0]
+    found = match(view, SCALED, output)
+    if found is None:
+        return None
+    scale, axis, epsilon = view.weight(found.names["scale"]), _last_axis(view, found), _epsilon(view, found)
+    if scale is None or scale.ndim != 1 or axis is None or epsilon is None:
+        return None
+    weights, over_last = {"scale": view.source(found.names["scale"])}, _over_last(scale.shape, axis)
+
+    def settle(inputs: Sequence[Any]) -> dict[str, Any] | None:
+        return over_last(inputs) if inputs[0].dtype.name == "float32" else None
+
+    return Found(
+        "RMSNormalization", found.nodes, (found.names["x"],), (output,), {"epsilon": epsilon}, weights, settle,
+    )  # fmt: skip
+
+
+@finder("RMSNormalization")
+def root_mean_square(view: GraphView, i: int) -> Found | None:
+    """The operator, its scale a weight of the normalized axes' shape."""
+    node, options = view.nodes[i], view.attributes(i)
+    scale = view.weight(view.given(i, 1))
+    if scale is None or options.get("stash_type", 1) != 1:
+        return None
+    config, settle = {"epsilon": options.get("epsilon", 1e-5)}, _over_last(scale.shape, options.get("axis", -1))
+    weights = {"scale": view.source(node.input[1])}
+    return Found("RMSNormalization", (i,), (node.input[0],), (node.output[0],), config, weights, settle)
 
 
 def reduced_axes(view: GraphView, i: int) -> list[int] | None:

@@ -202,6 +202,16 @@ CASES: dict[str, Callable[[], Case]] = {
          ("Mul", "x,k", "p", "n/mul_1"), ("Mul", "m,k", "o", "n/mul_2"), ("Sub", "b,o", "u", "n/sub"),
          ("Add", "p,u", "y", "n/add_1")],
         LN_CONSTANTS, (1, 3, 4), {"n": "LayerNormalization"}),
+    "RMSNorm of language models": lambda: Case(
+        [("Pow", "x,two", "s", "/n/Pow"), ("ReduceMean", "s", "v", "/n/ReduceMean", {"axes": [-1]}),
+         ("Add", "v,eps", "e", "/n/Add"), ("Sqrt", "e", "r", "/n/Sqrt"), ("Div", "one,r", "i", "/n/Div"),
+         ("Mul", "x,i", "q", "/n/Mul"), ("Cast", "q", "c", "/n/Cast", {"to": TensorProto.FLOAT}),
+         ("Mul", "g,c", "y", "/n/Mul_1")],
+        {"g": positive(4), "two": single(2), "eps": single(1e-2), "one": single(1)}, (1, 3, 4),
+        {"n": "RMSNormalization"}),
+    "RMSNormalization": lambda: Case(
+        [("RMSNormalization", "x,n.weight", "y", "/n/RMSNormalization", {"epsilon": 1e-2})],
+        {"n.weight": positive(4)}, (1, 3, 4), {"n": "RMSNormalization"}, opset=23),
     "GroupNorm of PyTorch": lambda: Case(
         [("Reshape", "x,split", "a", "/g/Reshape"),
          ("InstanceNormalization", "a,one,zero", "b", "/g/InstanceNormalization"),
