@@ -63,7 +63,9 @@ class FreezingImporter(LiftingImporter):
     def _freeze(self, run: FrozenRun, last: ReadNode) -> None:
         missing = [name for name in run.inputs if name not in self.entries]
         if missing:
-            raise ValueError(f"{last.call.label}: the file names '{missing[0]}' as an input, but nothing before is that")
+            raise ValueError(
+                f"{last.call.label}: the file names '{missing[0]}' as an input, but nothing before is that"
+            )
         entries = [self.entries[name] for name in run.inputs]
         nodes = frozenset(run.nodes).union(*[entry.nodes for entry in entries])
         tensors = tuple(dict.fromkeys(name for entry in entries for name in entry.tensors))

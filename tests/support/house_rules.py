@@ -127,13 +127,17 @@ def _absolute(name: str) -> tuple[str, bool, bool]:
     return name, first in ROOMS, True
 
 
+def _is_for_type_checkers(test: ast.expr) -> bool:
+    return "TYPE_CHECKING" in (getattr(test, "id", None), getattr(test, "attr", None))
+
+
 def _import_nodes(node: ast.AST, deferred: bool, typing: bool) -> Iterator[tuple[ast.stmt | ast.expr, bool, bool]]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import | ast.ImportFrom) or _imports_by_name(child):
             yield child, deferred, typing
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             yield from _import_nodes(child, True, typing)
-        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+        elif isinstance(child, ast.If) and _is_for_type_checkers(child.test):
             yield from _import_nodes(ast.Module(child.body, []), deferred, True)
             yield from _import_nodes(ast.Module(child.orelse, []), deferred, typing)
         else:

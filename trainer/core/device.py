@@ -20,7 +20,7 @@ class device:
     >>> import sardonyx as sx
     >>> model = sx.Sequential([sx.Input((3,)), sx.layers.Dense(2)])
     >>> with sx.device("cpu:0"):
-    ...     model.predict(np.ones((4, 3), "float32")).shape
+    ...     model.predict(np.ones((4, 3), "float32"), verbose=0).shape
     (4, 2)
     """
 
