@@ -92,7 +92,14 @@ def identity(view: GraphView, i: int) -> Found | None:
 @finder("Relu")
 def rectifier(view: GraphView, i: int) -> Found | None:
     """max(x, 0)."""
-    return _of("ReLU", view, i)
+    found = _of("ReLU", view, i)
+    found.settle = _floating
+    return found
+
+
+def _floating(inputs: Sequence[Any]) -> dict[str, Any] | None:
+    """Whole numbers stay whole in the operator, but not in the layer."""
+    return {} if inputs[0].dtype.kind == "f" else None
 
 
 @finder("LeakyRelu", "Elu")
@@ -134,7 +141,9 @@ def bounded_rectifier(view: GraphView, i: int) -> Found | None:
         low, high = (float(b.reshape(-1)[0]) for b in bounds if b is not None)
     if low != 0 or high is None or not 0 < high < 1e30:
         return None
-    return _of("ReLU", view, i, max_value=float(high))
+    found = _of("ReLU", view, i, max_value=float(high))
+    found.settle = _floating
+    return found
 
 
 @finder("PRelu")

@@ -138,6 +138,22 @@ def test_batch_normalization_and_dropout_live_in_training(tmp_path: Path):
     assert (np.asarray(dropping(np.ones((50, 4), np.float32), training=True)) == 0).any()
 
 
+@pytest.mark.parametrize("operator", ["Clip", "Relu"])
+def test_whole_numbers_stay_whole(tmp_path: Path, operator: str):
+    inputs = {"Clip": "x,low,high", "Relu": "x"}[operator].split(",")
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node(operator, inputs, ["y"])], "theirs",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.INT64, ["N", 3])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.INT64, ["N", 3])],
+        [onnx.numpy_helper.from_array(np.asarray(v, np.int64), k) for k, v in (("low", 0), ("high", 5))],
+    )  # fmt: skip
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "f.onnx")
+    found = np.asarray(sx.models.load_model(tmp_path / "f.onnx")(np.asarray([[-2, 4, 5]])))
+    assert found.dtype == np.int64
+    assert found.tolist() == [[0, 4, 5]]
+
+
 def test_a_changed_layer_is_written_anew(tmp_path: Path):
     path = CASES["Gemm"]().write(tmp_path / "f.onnx")
     model = sx.models.load_model(path)
