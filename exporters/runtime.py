@@ -33,8 +33,6 @@ def session(
     device: `"auto"` takes a GPU where onnxruntime can use one, `"cuda"` demands it
     providers: onnxruntime's own names, or pairs of name and options; they decide instead of `device`
     threads: of one operator; 0 leaves it to onnxruntime
-    plan_memory: one block for all values, laid out after the first run, whose own memory is kept beside it; without,
-        only the latter: about 0.6 of the memory of a training step, at the same speed
     weights: of initializers that the model says lie elsewhere; the session reads them where they are, without a copy
     plan_memory: one block for all values, laid out after the first run, whose own memory is kept beside it; without,
         only the latter: about 0.6 of the memory of a training step, at the same speed
@@ -46,7 +44,6 @@ def session(
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
-    options.enable_mem_pattern = plan_memory
     options.enable_mem_pattern = plan_memory
     if not optimize:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -131,7 +128,7 @@ def _providers(device: str, providers: Sequence[Any] | None) -> list[Any]:
     if device == "cuda" and CUDA not in available:
         raise RuntimeError(_no_gpu(ONLY.format(", ".join(available))))
     # a GPU's default of multiplying with 10 bits of precision would make its results differ in the fourth digit
-    return [(CUDA, {"use_tf32": "0"}), CPU] if device != "cpu" and CUDA in available else [CPU]
+    return [(CUDA, {"use_tf32": "0"}), CPU] if device == "cuda" or (device == "auto" and _has_gpu()) else [CPU]
 
 
 def _no_gpu(reason: str) -> str:

@@ -84,8 +84,8 @@ def test_a_thousand_layers(make: Callable[[int], Any], tmp_path: Path):
     assert len(onnx.load(tmp_path / "exported.onnx").graph.node) <= 3 * DEPTH
 
 
-@pytest.mark.parametrize("make", [sequential, pytest.param(functional, marks=pytest.mark.slow),
-                                  pytest.param(subclassed, marks=pytest.mark.slow)])  # fmt: skip
+@pytest.mark.parametrize("make", [sequential, pytest.param(functional, marks=pytest.mark.nightly),
+                                  pytest.param(subclassed, marks=pytest.mark.nightly)])  # fmt: skip
 def test_a_thousand_layers_compiled(make: Callable[[int], Any]):
     model = make(DEPTH)
     start = model.get_weights()
