@@ -28,10 +28,7 @@ def test_the_zoo_is_complete():
     assert all(getattr(sx.models, name) is getattr(sx.applications, name) for name in ARCHITECTURES)
 
 
-ROWS = [
-    pytest.param(key, marks=() if key.endswith("/top") else pytest.mark.nightly)
-    for key in FACTS
-]
+ROWS = [pytest.param(key, marks=() if key.endswith("/top") else pytest.mark.nightly) for key in FACTS]
 
 
 @pytest.mark.parametrize("key", ROWS)
