@@ -60,6 +60,7 @@ class Writer:
         self.taken: set[str] = parent.taken if parent else set()
         self.numbers: dict[str, int] = parent.numbers if parent else {}
         self.values: dict[int, Value] = {}
+        self.kept: list[Any] = parent.kept if parent else []
         self.variables: dict[Variable, str] = parent.variables if parent else {}
         self.constants: dict[tuple[Any, ...], Value] = parent.constants if parent else {}
         self.sources = SizeSources(parent.sources if parent else None)
@@ -119,8 +120,9 @@ class Writer:
     def constant(self, array: Any, dtype: Any = None) -> Value:
         """A constant, shared with equal ones."""
         value = np.asarray(array, None if dtype is None else as_dtype(dtype))
-        key = (value.dtype.str, value.shape, value.tobytes()) if value.nbytes <= 4096 else (id(array),)
+        key = (value.dtype.str, value.shape, value.tobytes()) if value.nbytes <= 4096 else (id(value),)
         if key not in self.constants:
+            self.kept.append(value)
             name = self.root.unique("constant")
             self.root.onnx.initializers[name] = value
             self.constants[key] = Value(name, TensorSpec(value.shape, value.dtype))
@@ -286,6 +288,7 @@ class Writer:
 
     def graph(self, graph: Graph, *inputs: Value) -> tuple[Value, ...]:
         """The nodes of another graph in place, its inputs replaced by values."""
+        self.kept.append(graph)  # values are found by the identity of tensors, which must not be handed out again
         for tensor, value in zip(graph.inputs, inputs, strict=True):
             self.values[id(tensor)] = value
             self.sources.add(Value(value.name, tensor.spec))
@@ -294,6 +297,7 @@ class Writer:
 
     def subgraph(self, graph: Graph, name: str) -> OnnxGraph:
         """A graph as an attribute of If, Loop or Scan; it may read values of the graph around it."""
+        self.kept.append(graph)
         inner = Writer(self.root.unique(name), self.opset, self)
         for i, tensor in enumerate(graph.inputs):
             inner.input(tensor, f"{inner.onnx.name}/{tensor.name or f'input_{i}'}")
