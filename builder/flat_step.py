@@ -285,7 +285,8 @@ class _Trial:
         start = None if len(self.flat) >= TIMED else time.process_time()
         given: list[Any] = [x for x in parts if isinstance(x, (Tensor, np.ndarray))]
         try:
-            step.program.run([x.array if isinstance(x, Tensor) else x for x in given])
+            arrays: list[Any] = [x.array if isinstance(x, Tensor) else x for x in given]
+            step.program.run(arrays)
         except Exception:
             step.program.clear()
             self.failures += 1

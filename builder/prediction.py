@@ -73,7 +73,7 @@ def runs_whole(model: Any, x: Any) -> bool:
     given = tree.flatten(x)
     if len(given) != len(inputs) or not all(_is_in_memory(value) for value in given):
         return False
-    first = [tensor.shape[0] if tensor.shape else None for tensor in inputs]
+    first: list[Any] = [tensor.shape[0] if tensor.shape else None for tensor in inputs]
     if None in first:
         return True
     lengths = {np.shape(value)[:1] for value in given}

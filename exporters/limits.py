@@ -191,7 +191,7 @@ class _Check:
         )
         place = place_of(tensor)
         if place is not None:
-            self._contents(tensor, place[0].places[place[1]].length, size)
+            self._contents(tensor, place[0].length(place[1]), size)
         elif tensor.data_location == onnx.TensorProto.EXTERNAL:
             with open_external(self.label, self.folder, tensor, size):
                 pass
