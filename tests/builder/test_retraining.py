@@ -175,7 +175,7 @@ PATTERNS = [
 ]
 
 
-@pytest.mark.parametrize(("patterns", "freed"), PATTERNS, ids=str)
+@pytest.mark.parametrize(("patterns", "freed"), PATTERNS, ids=[" ".join(names) for names, _ in PATTERNS])
 def test_names_in_the_file_are_patterns(tmp_path, patterns, freed):
     model = with_head(sx.models.load_model(their_file(tmp_path)))
     model.unfreeze(*patterns)
