@@ -20,7 +20,7 @@ from ..trainer.core.spec import TensorSpec
 from ..trainer.core.state import state
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import trace
-from ..trainer.threads import engine_threads
+from ..trainer.threads import step_threads
 from .seen import Seen
 from .settings import plain_values, read_surroundings, refuse_changes
 
@@ -33,7 +33,7 @@ class Compiled:
         graph = trace(function, *specs[0], **specs[1])
         self.structure = graph.outputs
         self.leaves = tree.flatten(graph.outputs)
-        self.engine = exporters.Engine(graph, device, engine_threads())
+        self.engine = exporters.Engine(graph, device, step_threads())
 
     def __call__(self, arrays: list[np.ndarray]) -> Any:
         """Results as arrays, in the function's structure."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from .core.dtypes import epsilon, floatx, set_epsilon, set_floatx
-from .threads import set_blas_threads
+from .threads import set_blas_threads, set_threads
 
-__all__ = ["backend", "epsilon", "floatx", "image_data_format", "set_blas_threads", "set_epsilon", "set_floatx"]
+__all__ = [
+    "backend", "epsilon", "floatx", "image_data_format", "set_blas_threads", "set_epsilon", "set_floatx", "set_threads",
+]  # fmt: skip
 
 
 def backend() -> str:

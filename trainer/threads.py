@@ -1,28 +1,50 @@
-"""How many threads matrix products and sessions of onnxruntime use."""
+"""How many threads training steps, matrix products and sessions of onnxruntime use."""
 
 from __future__ import annotations
 
 import math
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_settings: dict[str, int | None] = {"threads": 1}
+from .ops.parallel import on_threads
+
+_settings: dict[str, int | None] = {"threads": None, "blas": 1}
+
+
+def set_threads(count: int | None) -> None:
+    """Threads of a training or evaluation step, on NumPy and compiled; None, as at the start, takes what there is.
+
+    That is the environment's `OMP_NUM_THREADS`, or else the cores that the process may use: its affinity and the quota
+    of its control group count. On NumPy large kernels are done in blocks, and their numbers are the same to the last
+    bit for any number of threads. Raises `ValueError` for anything but a positive integer or None.
+
+    >>> import sardonyx as sx
+    >>> sx.config.set_threads(2)
+    >>> sx.config.set_threads(None)
+    """
+    _settings["threads"] = _checked("set_threads", count)
 
 
 def set_blas_threads(count: int | None) -> None:
-    """Threads of a matrix product while a model trains or is evaluated; 1 at the start, None leaves BLAS alone.
+    """Threads of BLAS in each matrix product while a model trains on NumPy; 1 at the start, None leaves BLAS alone.
 
-    The kernels here work in blocks that fit a core's cache, and several threads that wait for each other slow such
-    products down as soon as another process wants a core. Raise it for dense layers of thousands of units.
+    With 1, the threads of `set_threads` share the work of large kernels, products among them. With more, or None, they
+    would stand in BLAS's way: then a step runs on one thread but for its matrix products, whose last bits depend on how
+    many threads BLAS has. Raises `ValueError` for anything but a positive integer or None.
 
-    >>> from sardonyx.trainer.threads import set_blas_threads
-    >>> set_blas_threads(1)
+    >>> import sardonyx as sx
+    >>> sx.config.set_blas_threads(1)
     """
+    _settings["blas"] = _checked("set_blas_threads", count)
+
+
+def _checked(name: str, count: int | None) -> int | None:
     if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
-        raise ValueError(f"set_blas_threads: expected a positive integer or None, got {count!r}")
-    _settings["threads"] = count
+        raise ValueError(f"{name}: expected a positive integer or None, got {count!r}")
+    return count
 
 
 def available_cores(root: str = "/") -> int:
@@ -75,21 +97,25 @@ def _quota_of(folder: Path) -> list[float]:
     return [quota / period] if quota > 0 and period > 0 else []
 
 
-def engine_threads() -> int:
-    """Threads of a compiled step: as many as matrix products get."""
-    return _settings["threads"] or available_cores()
+def step_threads() -> int:
+    """Threads of a training or evaluation step: as set, else as the environment says, else all cores."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return _settings["threads"] or (int(asked) if asked.isdecimal() else 0) or available_cores()
 
 
 _controller: list[Any] = []
 
 
-def limited_threads() -> AbstractContextManager[Any]:
-    """A context in which BLAS uses the chosen number of threads."""
-    count = _settings["threads"]
+@contextmanager
+def limited_threads() -> Iterator[None]:
+    """A context in which BLAS uses the chosen number of threads, and with one of its own large kernels use several."""
+    count = _settings["blas"]
     if count is None:
-        return nullcontext()
+        yield
+        return
     if not _controller:
         from threadpoolctl import ThreadpoolController
 
         _controller.append(ThreadpoolController())
-    return _controller[0].limit(limits=count, user_api="blas")
+    with _controller[0].limit(limits=count, user_api="blas"), on_threads(step_threads() if count == 1 else 1):
+        yield

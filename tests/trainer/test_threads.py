@@ -1,4 +1,4 @@
-"""Threads of matrix products."""
+"""Threads of training steps and of matrix products."""
 
 import os
 
@@ -12,6 +12,7 @@ from sardonyx.trainer import threads
 def restored():
     yield
     threads.set_blas_threads(1)
+    threads.set_threads(None)
 
 
 def in_use():
@@ -33,10 +34,26 @@ def test_none_leaves_things_alone():
         assert in_use() == before
 
 
+@pytest.mark.parametrize("setter", [threads.set_threads, threads.set_blas_threads])
 @pytest.mark.parametrize("count", [0, -1, 1.5, True, "2"])
-def test_wrong_counts(count):
-    with pytest.raises(ValueError, match="expected a positive integer or None"):
-        threads.set_blas_threads(count)
+def test_wrong_counts(setter, count):
+    with pytest.raises(ValueError, match=f"{setter.__name__}: expected a positive integer or None"):
+        setter(count)
+
+
+# What is set, the environment's OMP_NUM_THREADS, and the threads of a step on 5 cores.
+STEPS = [(None, None, 5), (None, "", 5), (None, "0", 5), (None, "3", 3), (None, "3,2", 3), (None, "many", 5),
+         (2, "3", 2), (7, None, 7)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("chosen", "environment", "expected"), STEPS)
+def test_threads_of_a_step(monkeypatch, chosen, environment, expected):
+    monkeypatch.setattr(threads, "available_cores", lambda: 5)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if environment is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", environment)
+    threads.set_threads(chosen)
+    assert threads.step_threads() == expected
 
 
 # What /proc/self/cgroup says, files under /sys/fs/cgroup, and the cores of 8 that a process may use.
