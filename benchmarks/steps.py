@@ -6,6 +6,7 @@ Run with `python benchmarks/steps.py [network ...] [--threads 1] [--peers keras 
 from __future__ import annotations
 
 import argparse
+import copy
 import importlib
 import math
 import os
@@ -26,7 +27,12 @@ ENGINES = {"numpy": False, "compiled": True}
 REPEATS = 7
 CHECKED = 24
 """Steps whose losses are compared: enough for NumPy to take its short way (`builder/flat_step.py`)."""
-TOLERANCE = 5e-4
+TOLERANCE = 1e-4
+"""How far losses may be apart, of the first; more where PyTorch's own go as far apart after a `DISTURBANCE`."""
+DISTURBANCE = 1e-7
+"""A change of the weights as small as rounding: with BatchNorm, 24 steps make 3e-4 of it."""
+SLACK = 4
+"""How many times as far as PyTorch's own losses: rounding disturbs ours in each step."""
 DAMPED = 1e-4
 """Adam's epsilon while losses are compared: gradients that are rounding errors must not become whole steps."""
 
@@ -62,29 +68,50 @@ def their_step(
     return step
 
 
-def check_losses(case: Case, x: np.ndarray, y: np.ndarray) -> float:
-    """The largest relative difference of the losses of some steps, on either engine; raises if it is not small.
+def their_losses(case: Case, theirs: nn.Module, x: np.ndarray, y: np.ndarray) -> list[float]:
+    """PyTorch's losses of some steps on one batch.
 
     Keras adds epsilon to the root of the second moment as it is, PyTorch to the one with the bias corrected: here
     PyTorch gets the epsilon of each step that makes both the same.
     """
-    theirs = case.theirs()
-    models = [our_model(case, theirs, jit, DAMPED) for jit in ENGINES.values()]
     optimizer = their_optimizer(theirs)
     step = their_step(theirs, optimizer)
     samples, labels = their_data(x[: case.batch]), torch.tensor(y[: case.batch])
-    expected = []
+    losses = []
     for count in range(1, CHECKED + 1):
         for group in optimizer.param_groups:
             group["eps"] = DAMPED / math.sqrt(1 - 0.999**count)
-        expected.append(step(samples, labels))
+        losses.append(step(samples, labels))
+    return losses
+
+
+def disturbed(theirs: nn.Module) -> nn.Module:
+    """A copy whose weights differ by as little as rounding makes."""
+    other = copy.deepcopy(theirs)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(1 + DISTURBANCE * torch.randn_like(parameter))
+    return other
+
+
+def check_losses(case: Case, x: np.ndarray, y: np.ndarray) -> float:
+    """The largest relative difference of the losses of some steps, on either engine; raises if it is not small."""
+    theirs = case.theirs()
+    models = [our_model(case, theirs, jit, DAMPED) for jit in ENGINES.values()]
+    yardstick = disturbed(theirs)
+    expected = their_losses(case, theirs, x, y)
+    batch = x[: case.batch], y[: case.batch]
+
+    def distance(losses: Sequence[float]) -> float:
+        return max(abs(a - b) / expected[0] for a, b in zip(losses, expected, strict=True))
+
     worst = 0.0
     for model in models:
-        batch = x[: case.batch], y[: case.batch]
-        found = model.fit(*batch, batch_size=case.batch, epochs=CHECKED, shuffle=False, verbose=0).history["loss"]
-        worst = max(worst, *[abs(a - b) / expected[0] for a, b in zip(found, expected, strict=True)])
-    if worst > TOLERANCE:
-        raise AssertionError(f"the losses differ by {worst:.1e} of the first")
+        history = model.fit(*batch, batch_size=case.batch, epochs=CHECKED, shuffle=False, verbose=0).history
+        worst = max(worst, distance(history["loss"]))
+    allowed = max(TOLERANCE, SLACK * distance(their_losses(case, yardstick, x, y)))
+    if worst > allowed:
+        raise AssertionError(f"the losses differ by {worst:.1e} of the first; {allowed:.1e} are allowed")
     return worst
 
 
