@@ -123,7 +123,7 @@ class Places:
         layers = list(dict.fromkeys(call.layer.name for call in self.plan.layer_calls()))
         known = [*layers, *self.tensors()]
         close = difflib.get_close_matches(name, known, 3)
-        hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+        hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else "."
         listed = layers or list(self.tensors())
         return (
             f"model '{self.model.name}' has no layer or tensor {name!r}{hint} It has: "
