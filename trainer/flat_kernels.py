@@ -19,6 +19,7 @@ from .ops.blocks import BLOCK, zeros_row
 from .ops.broadcast import ones_row, reshape_primitive, sum_primitive
 from .ops.crossentropy_primitives import sparse_cross_entropy_primitive, sparse_gradient_primitive
 from .ops.linalg import matmul_primitive
+from .ops.matrix_pieces import matrix_product
 from .ops.rectifier import relu_primitive
 from .ops.selection import BITS, gate_primitive
 
@@ -114,7 +115,7 @@ def _matmul(place: Place) -> bool:
         return False
     rows = Slot(x.spec, x.array.reshape(-1, x.array.shape[-1]))
     columns: Any = y.spec.shape[-1]
-    place.add(np.matmul, [rows, y], out=place.result().reshape(-1, columns))
+    place.add(matrix_product, [rows, y], out=place.result().reshape(-1, columns))
     return True
 
 

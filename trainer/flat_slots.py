@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .core.spec import TensorSpec
+from .ops.matrix_pieces import LEAST_WORK, matrix_product
 from .ops.memory import PAGE
 
 
@@ -83,7 +84,9 @@ def call(function: Callable[..., Any], inputs: Sequence[Slot], *more: Any, **nam
 
 def product(x: Slot, y: Slot, out: np.ndarray) -> Callable[[], Any]:
     """A product of two matrices, of which either may be the transpose of another slot's."""
-    multiply, first, second = np.matmul, x.turned, y.turned
+    first, second = x.turned, y.turned
+    rows: Any = x.spec.shape
+    multiply = matrix_product if 2.0 * math.prod(rows) * y.spec.shape[1] >= LEAST_WORK else np.matmul
     if first is None and second is None:
         return call(multiply, [x, y], out=out)
     if first is None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from .broadcast import ones_row
 from .memory import empty
+from .parallel import run_blocks
 
 
 def lowest(dtype: Any) -> float:
@@ -18,6 +20,11 @@ def lowest(dtype: Any) -> float:
 def _totals(x: np.ndarray) -> np.ndarray:
     """Sums over the last axis, kept: as a matrix product, several times faster for short rows."""
     return (x.reshape(-1, x.shape[-1]) @ ones_row(x.shape[-1], x.dtype)).reshape(*x.shape[:-1], 1)
+
+
+def _work(scores: tuple[int, ...], count: int) -> float:
+    """Microseconds that samples with so many scores take, roughly."""
+    return prod(scores) * count / 200
 
 
 def visible(steps: int, others: int, mask: Any, causal: bool) -> np.ndarray | None:
@@ -38,8 +45,9 @@ def forward(
     result = empty((batch, steps, heads, value.shape[3]), dtype)
     # as a minimum with a matrix: several times faster than assigning through a mask
     ceiling = None if seen is None else np.where(seen, np.finfo(dtype).max, dtype.type(lowest(dtype)))
-    own = np.empty((heads, steps, key.shape[1]), dtype) if kept is None else None
-    for i in range(batch):
+    shape = heads, steps, key.shape[1]
+
+    def attend(i: int, own: np.ndarray | None) -> None:
         scores: Any = own if kept is None else kept[i]
         np.matmul(query[i].transpose(1, 0, 2) * dtype.type(scale), key[i].transpose(1, 2, 0), out=scores)
         if bias is not None:
@@ -50,6 +58,8 @@ def forward(
         np.exp(scores, out=scores)
         scores /= _totals(scores)
         result[i] = np.matmul(scores, value[i].transpose(1, 0, 2)).transpose(1, 0, 2)
+
+    run_blocks(attend, batch, _work(shape, batch), lambda: np.empty(shape, dtype) if kept is None else None)
     return result
 
 
@@ -60,8 +70,8 @@ def backward(
     """Gradients of query, key and value from the result and the weights (batch, heads, time, key time) forwards."""
     d_query, d_key, d_value = (empty(x.shape, x.dtype) for x in (query, key, value))
     factor = query.dtype.type(scale)
-    slopes = np.empty(weights.shape[1:], weights.dtype)
-    for i in range(len(query)):
+
+    def differentiate(i: int, slopes: np.ndarray) -> None:
         share, g = weights[i], gradient[i].transpose(1, 0, 2)
         d_value[i] = np.matmul(share.transpose(0, 2, 1), g).transpose(1, 0, 2)
         np.matmul(g, value[i].transpose(1, 2, 0), out=slopes)
@@ -74,4 +84,7 @@ def backward(
         np.multiply(d, factor, out=d_query[i])
         d = np.matmul(slopes.transpose(0, 2, 1), query[i].transpose(1, 0, 2)).transpose(1, 0, 2)
         np.multiply(d, factor, out=d_key[i])
+
+    count, shape = len(query), weights.shape[1:]
+    run_blocks(differentiate, count, 2 * _work(shape, count), lambda: np.empty(shape, weights.dtype))
     return d_query, d_key, d_value

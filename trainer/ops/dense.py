@@ -19,6 +19,7 @@ from .blocks import BLOCK, zeros_row
 from .broadcast import repeated_axes, sum_primitive, sum_to
 from .comparison import greater
 from .linalg import matmul_lower, matmul_primitive, matmul_vjp_x, matmul_vjp_y
+from .matrix_pieces import matrix_product
 from .rules import broadcast_shapes
 from .selection import gate, gate_primitive
 
@@ -35,7 +36,7 @@ def _finish(product: np.ndarray, bias: np.ndarray, rectified: bool) -> None:
 def _kernel_of(rectified: bool) -> Callable[..., np.ndarray]:
     def run(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
         rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
-        out = rows @ kernel
+        out = matrix_product(rows, kernel)
         if out.size <= BLOCK:
             _finish(out, bias, rectified)
         else:
@@ -70,10 +71,10 @@ def _gradient_run(
     elif g.ndim > 2 and (axes := repeated_axes(g)):
         return _repeated_gradient(g, axes, x, kernel, needed)
     rows = g if g.ndim == 2 else g.reshape(-1, g.shape[-1])
-    d_x = rows @ kernel.T if needed[0] else None
+    d_x = matrix_product(rows, kernel.T) if needed[0] else None
     if d_x is not None and x.ndim != 2:
         d_x = d_x.reshape(x.shape)
-    d_kernel = (x if x.ndim == 2 else x.reshape(-1, x.shape[-1])).T @ rows if needed[1] else None
+    d_kernel = matrix_product((x if x.ndim == 2 else x.reshape(-1, x.shape[-1])).T, rows) if needed[1] else None
     return [d_x, d_kernel, sum_primitive.run(rows, axes=(0,), keepdims=False) if needed[2] else None]
 
 

@@ -8,8 +8,11 @@ import numpy as np
 
 from .blocks import zeros_row
 from .memory import empty
+from .parallel import run_blocks
 
 BLOCK = 16384
+TIME = 100.0
+"""Microseconds that a block takes, roughly."""
 _FURTHEST = np.float32(13)
 """Beyond it, the tails of the normal distribution are 0 in single precision."""
 
@@ -79,10 +82,13 @@ def gelu_and_slope(x: np.ndarray, *, approximate: bool, with_slope: bool = True)
     kernel = _by_tanh if approximate else _exact
     flat = np.ascontiguousarray(x).reshape(-1)
     results = [empty(flat.shape, flat.dtype) for _ in range(1 + with_slope)]
-    work = np.empty((3, min(flat.size, BLOCK)), flat.dtype)
+
+    def run(i: int, work: np.ndarray) -> None:
+        out, *slope = [a[i * BLOCK : (i + 1) * BLOCK] for a in results]
+        part = flat[i * BLOCK : (i + 1) * BLOCK]
+        kernel(part, out, slope[0] if slope else None, work[:, : part.size])
+
+    count = -(-flat.size // BLOCK)
     with np.errstate(under="ignore", over="ignore"):
-        for start in range(0, flat.size, BLOCK):
-            out, *slope = [a[start : start + BLOCK] for a in results]
-            part = flat[start : start + BLOCK]
-            kernel(part, out, slope[0] if slope else None, work[:, : part.size])
+        run_blocks(run, count, count * TIME, lambda: np.empty((3, min(flat.size, BLOCK)), flat.dtype))
     return tuple(a.reshape(x.shape) for a in results)

@@ -15,6 +15,7 @@ from ..core.tensor import Tensor
 from .axes import expand_dims, squeeze, transpose_primitive
 from .broadcast import broadcast_to, broadcast_to_primitive, repeated_axes, reshape, sum_axes
 from .convert import promote
+from .matrix_pieces import matrix_product, stacked_product
 from .rules import broadcast_shapes
 
 __all__ = ["matmul"]
@@ -113,8 +114,10 @@ def matmul_vjp_y(g: Tensor, out: Tensor, x: Tensor, y: Tensor) -> Tensor:
 def _matmul_run(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     if x.ndim > 2 and y.ndim == 2 and x.size:
         # numpy multiplies a stack of matrices one by one; one large product is what BLAS is good at
-        return (x.reshape(-1, x.shape[-1]) @ y).reshape(*x.shape[:-1], y.shape[-1])
-    return x @ y
+        return matrix_product(x.reshape(-1, x.shape[-1]), y).reshape(*x.shape[:-1], y.shape[-1])
+    if x.ndim == y.ndim == 2:
+        return matrix_product(x, y)
+    return stacked_product(x, y) if x.ndim > 2 and y.ndim > 2 else x @ y
 
 
 matmul_primitive = Primitive(

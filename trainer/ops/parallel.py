@@ -179,6 +179,11 @@ def run_blocks(
             task(i, made)
 
 
+def threads_here() -> int:
+    """How many threads the kernels that this thread calls may use."""
+    return _here.threads
+
+
 @contextmanager
 def on_threads(count: int) -> Iterator[None]:
     """Inside, kernels that this thread calls may use so many threads, itself included; they end with the context."""

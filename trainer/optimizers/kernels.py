@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..core.variable import Variable
-from ..ops.blocks import BLOCK
+from ..ops.blocks import BLOCK, USUAL
+from ..ops.parallel import run_blocks
 
 
 class InPlace(NamedTuple):
@@ -35,15 +36,19 @@ def update_in_place(update: InPlace, gradient: np.ndarray, variable: Variable, p
 
 def run_in_blocks(kernel: Callable[..., None], flat: Sequence[np.ndarray], numbers: Sequence[float]) -> None:
     """Run a kernel over flat arrays of one length and dtype, block by block."""
-    size = flat[0].size
-    work = _work(flat[0].dtype)
+    size, dtype = flat[0].size, flat[0].dtype
     if size <= BLOCK:
+        work = _work(dtype)
         kernel(*flat, work[0, :size], work[1, :size], *numbers)
         return
-    for start in range(0, size, BLOCK):
-        parts = [a[start : start + BLOCK] for a in flat]
+
+    def run(i: int, work: np.ndarray) -> None:
+        parts = [a[i * BLOCK : (i + 1) * BLOCK] for a in flat]
         length = len(parts[0])
         kernel(*parts, work[0, :length], work[1, :length], *numbers)
+
+    count = -(-size // BLOCK)
+    run_blocks(run, count, count * USUAL, lambda: _work(dtype))
 
 
 class _Work(threading.local):

@@ -1,0 +1,137 @@
+"""The bits of kernels are the same for any number of threads; large work is shared out."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sardonyx.trainer.ops import attention_kernels, blocks, gelu_kernels, matrix_pieces, parallel
+from sardonyx.trainer.ops.linalg import matmul_primitive
+from sardonyx.trainer.ops.parallel import on_threads
+from sardonyx.trainer.optimizers import kernels
+
+draw = np.random.default_rng(3)
+
+
+def numbers(*shape: int, dtype: Any = np.float32) -> np.ndarray:
+    return draw.standard_normal(shape, dtype)
+
+
+def attention(batch: int, steps: int, masked: bool) -> Callable[[], Any]:
+    q, k, v, g = (numbers(batch, steps, 2, 8) for _ in range(4))
+    mask = draw.random((batch, 1, steps, steps)) > 0.3 if masked else None
+    bias = numbers(1, 2, steps, steps) if masked else None
+
+    def run() -> Any:
+        kept = np.empty((batch, 2, steps, steps), np.float32)
+        plain = attention_kernels.forward(q, k, v, bias, mask, scale=0.3, causal=False)
+        out = attention_kernels.forward(q, k, v, bias, mask, scale=0.3, causal=False, kept=kept)
+        return plain, out, kept, *attention_kernels.backward(g, q, k, v, out, kept, mask, 0.3)
+
+    return run
+
+
+def product(x: np.ndarray, y: np.ndarray, out: bool = False) -> Callable[[], Any]:
+    if not out:
+        return lambda: matrix_pieces.matrix_product(x, y)
+    return lambda: matrix_pieces.matrix_product(x, y, np.empty((len(x), y.shape[1]), x.dtype))
+
+
+def adam(size: int) -> Callable[[], Any]:
+    flat = [numbers(size), numbers(size), numbers(size), np.square(numbers(size))]
+
+    def run() -> Any:
+        own = [x.copy() for x in flat]
+        kernels.run_in_blocks(kernels.adam, own, (0.01, 0.1, 0.001, 1e-7))
+        return own
+
+    return run
+
+
+def bent(out: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
+    np.tanh(x, out=out)
+    out += y
+
+
+LARGE = 12 * blocks.BLOCK + 77
+X, Y = numbers(LARGE), numbers(LARGE)
+SQUARE = numbers(240, 240)
+STACK = numbers(65, 60, 64), numbers(65, 64, 66)
+
+KERNELS: dict[str, Callable[[], Any]] = {
+    "product": product(numbers(250, 300), numbers(300, 260)),
+    "product into": product(numbers(250, 300), numbers(300, 260), out=True),
+    "product, first turned": product(numbers(300, 250).T, numbers(300, 260)),
+    "product, second turned": product(numbers(250, 300), numbers(260, 300).T),
+    "product, both turned": product(numbers(300, 250).T, numbers(260, 300).T, out=True),
+    "product, double": product(numbers(250, 300, dtype=np.float64), numbers(300, 260, dtype=np.float64)),
+    "product of few rows": product(numbers(7, 2000), numbers(2000, 1500)),
+    "product of steps": product(numbers(500, 300)[::2], numbers(300, 260)),
+    "product with itself": product(SQUARE, SQUARE.T),
+    "product of whole numbers": product(np.ones((240, 240), np.int32), np.ones((240, 240), np.int32)),
+    "products": lambda: matmul_primitive.run(*STACK),
+    "products with one": lambda: matmul_primitive.run(STACK[0], STACK[1][0]),
+    "products of a broadcast": lambda: matmul_primitive.run(STACK[0], STACK[1][:1]),
+    "elementwise": lambda: blocks.in_blocks(bent, X, Y),
+    "gelu": lambda: gelu_kernels.gelu_and_slope(X, approximate=False),
+    "gelu by tanh": lambda: gelu_kernels.gelu_and_slope(X, approximate=True),
+    "gelu alone": lambda: gelu_kernels.gelu_and_slope(X, approximate=False, with_slope=False),
+    "attention": attention(12, 70, masked=False),
+    "masked attention": attention(13, 70, masked=True),
+    "adam": adam(LARGE),
+}
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_bits_do_not_depend_on_threads(name, monkeypatch):
+    monkeypatch.setattr(parallel, "LEAST", 0.0)
+    monkeypatch.setattr(matrix_pieces, "LEAST_WORK", 0.0)
+    kernel, made = KERNELS[name], []
+    for threads in (1, 2, 3, 5):
+        with on_threads(threads):
+            for _ in range(3 if threads > 1 else 1):
+                made.append(kernel())
+    first, *others = [x if isinstance(x, (tuple, list)) else [x] for x in made]
+    for other in others:
+        for a, b in zip(first, other, strict=True):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b)
+
+
+SHARED = ["product", "product, first turned", "products", "elementwise", "gelu", "attention", "adam"]
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_large_work_is_shared_out(name, monkeypatch):
+    counts = []
+    monkeypatch.setattr(parallel._Helpers, "run", lambda self, job, count: (counts.append(count), job.work()))
+    monkeypatch.setattr(matrix_pieces, "LEAST_WORK", 0.0)
+    monkeypatch.setattr(matrix_pieces, "keeps_bits", lambda *given: True)
+    monkeypatch.setattr(parallel, "LEAST", 0.0)
+    with on_threads(3):
+        KERNELS[name]()
+    assert counts
+    assert set(counts) == {2}
+
+
+def test_products_stay_whole_where_pieces_have_other_bits(monkeypatch):
+    monkeypatch.setattr(matrix_pieces, "LEAST_WORK", 0.0)
+    monkeypatch.setattr(matrix_pieces, "UNIT", 1)
+    given = (25, 300), (300, 40), "C", "C", np.dtype(np.float32), np.dtype(np.float32)
+    matrix_pieces.keeps_bits.cache_clear()
+    assert not matrix_pieces.keeps_bits(*given[:4], np.dtype(np.float32), np.dtype(np.float64), (0, 12, 25))
+    assert not matrix_pieces.keeps_bits((25, 300), (300, 40), None, "C", *given[4:], (0, 12, 25))
+    assert not matrix_pieces.keeps_bits(*given, (0, 25))
+    monkeypatch.setattr(np, "array_equal", lambda a, b: False)
+    assert not matrix_pieces.keeps_bits(*given, (0, 12, 25))
+    matrix_pieces.keeps_bits.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("rows", "threads", "edges"),
+    [(128, 2, (0, 60, 128)), (24, 2, (0, 12, 24)), (12, 2, (0, 12)), (5, 4, (0, 5)), (1000, 3, (0, 336, 672, 1000)),
+     (30, 3, (0, 12, 24, 30)), (784, 2, (0, 396, 784))],
+)  # fmt: skip
+def test_edges_of_pieces(rows, threads, edges):
+    assert matrix_pieces.edges_of(rows, threads) == edges
