@@ -36,11 +36,14 @@ def _along(call: Call, v: Tensor, x: Tensor) -> Tensor:
     return repeated[(*[slice(None)] * axis, slice(None, x.shape[axis]))]
 
 
+SMALL = {"INT4": (-8, 7), "UINT4": (0, 15), "INT2": (-2, 1), "UINT2": (0, 3)}
+"""Limits of types that NumPy lacks; by name, for older versions of onnx do not have them all."""
+
+
 def _limits(code: int) -> tuple[int, int]:
-    types = onnx.TensorProto
-    small = {types.INT4: (-8, 7), types.UINT4: (0, 15), types.INT2: (-2, 1), types.UINT2: (0, 3)}
-    if code in small:
-        return small[code]
+    name = onnx.TensorProto.DataType.Name(code)  # pyright: ignore[reportArgumentType]
+    if name in SMALL:
+        return SMALL[name]
     info = np.iinfo(element_type(code))
     return info.min, info.max
 
