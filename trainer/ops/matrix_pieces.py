@@ -23,6 +23,8 @@ RATE = 7e4
 """Products and sums that a core does in a microsecond, roughly."""
 LEAST_WORK = LEAST * RATE
 """Products and sums below which a product is left whole."""
+WAKING = 60.0
+"""Microseconds until another thread begins, roughly."""
 STACKS = 2
 """Pieces of a stack of matrices for each thread."""
 
@@ -30,8 +32,9 @@ STACKS = 2
 def matrix_product(x: np.ndarray, y: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """`x @ y` of two matrices, the same bits for any number of threads."""
     threads = threads_here()
-    if threads > 1 and 2.0 * x.size * y.shape[1] >= LEAST_WORK:
-        edges = edges_of(x.shape[0], threads)
+    work = 2.0 * x.size * y.shape[1]
+    if threads > 1 and work >= LEAST_WORK:
+        edges = edges_of(x.shape[0], threads, work / RATE)
         # a matrix times its own transpose is another routine of BLAS
         if not np.may_share_memory(x, y) and keeps_bits(
             x.shape, y.shape, _order(x), _order(y), x.dtype, y.dtype, edges
@@ -68,10 +71,13 @@ def _in_pieces(x: np.ndarray, y: np.ndarray, out: np.ndarray | None, edges: tupl
     return result
 
 
-def edges_of(rows: int, threads: int) -> tuple[int, ...]:
-    """Where pieces of rows begin, and the end: as even as multiples of the unit allow."""
-    step = max(1, round(rows / threads / UNIT)) * UNIT
-    return (*range(0, rows, step)[:threads], rows)
+def edges_of(rows: int, threads: int, microseconds: float) -> tuple[int, ...]:
+    """Where pieces of rows begin, and the end: in multiples of the unit, the first piece for who need not wake up."""
+    first = max(1, round(rows * (1 + (threads - 1) * WAKING / microseconds) / threads / UNIT)) * UNIT
+    if first >= rows:
+        return 0, rows
+    step = max(1, round((rows - first) / (threads - 1) / UNIT)) * UNIT
+    return (0, *range(first, rows, step)[: threads - 1], rows)
 
 
 def _order(x: np.ndarray) -> Order:

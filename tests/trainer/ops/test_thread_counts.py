@@ -128,10 +128,14 @@ def test_products_stay_whole_where_pieces_have_other_bits(monkeypatch):
     matrix_pieces.keeps_bits.cache_clear()
 
 
-@pytest.mark.parametrize(
-    ("rows", "threads", "edges"),
-    [(128, 2, (0, 60, 128)), (24, 2, (0, 12, 24)), (12, 2, (0, 12)), (5, 4, (0, 5)), (1000, 3, (0, 336, 672, 1000)),
-     (30, 3, (0, 12, 24, 30)), (784, 2, (0, 396, 784))],
-)  # fmt: skip
-def test_edges_of_pieces(rows, threads, edges):
-    assert matrix_pieces.edges_of(rows, threads) == edges
+# Rows, threads, microseconds of the whole product, and where its pieces begin and end.
+PIECES = [
+    (128, 2, 1e6, (0, 60, 128)), (128, 2, 600, (0, 72, 128)), (24, 2, 1e6, (0, 12, 24)), (12, 2, 1e6, (0, 12)),
+    (5, 4, 400, (0, 5)), (1000, 3, 1e6, (0, 336, 672, 1000)), (30, 3, 1e6, (0, 12, 24, 30)),
+    (784, 2, 1200, (0, 408, 784)), (64, 8, 300, (0, 24, 36, 48, 60, 64)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rows", "threads", "microseconds", "edges"), PIECES)
+def test_edges_of_pieces(rows, threads, microseconds, edges):
+    assert matrix_pieces.edges_of(rows, threads, microseconds) == edges
