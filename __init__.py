@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING
 
 from . import builder, exporters, models, trainer
 from .builder import layers, persistence, utils
-from .builder.check_report import CheckReport, Finding
 from .builder.function import function
 from .builder.functional import Functional
 from .builder.input import Input
 from .builder.input_spec import InputSpec
 from .builder.layer import Layer
 from .builder.model import Model
-from .builder.recorded_model import RecordedLayer, RecordedModel
 from .builder.sequential import Sequential
 from .models import APPLICATIONS, applications
 from .trainer import (
@@ -47,6 +45,8 @@ from .trainer.regularizers import Regularizer
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .builder.check_report import CheckReport, Finding
+    from .builder.recorded_model import RecordedLayer, RecordedModel
     from .builder.training_export import export_training
     from .trainer.callbacks import Callback
     from .trainer.losses import Loss
@@ -100,6 +100,8 @@ __all__ = [
 __getattr__, __dir__ = loaded_later(
     __name__,
     {
+        **dict.fromkeys(("CheckReport", "Finding"), ".builder.check_report"),
+        **dict.fromkeys(("RecordedLayer", "RecordedModel"), ".builder.recorded_model"),
         "Callback": ".trainer.callbacks",
         "Loss": ".trainer.losses",
         "Metric": ".trainer.metrics",

@@ -11,6 +11,7 @@ from ..trainer.core.dims import contains_dim, substitute_tree
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import Trace, symbolic_input
 from ..trainer.core.variable import Variable
+from . import later
 from .call import LayerCall
 from .input import InputLayer
 from .layer import Layer
@@ -18,7 +19,6 @@ from .model_config import has_own_constructor
 from .model_names import give_names, given_names
 from .model_registry import MODELS
 from .plan import Plan, bind
-from .remaking import made_again, recorded_clone, remade
 
 CloneFunction = Callable[[Any], Any]
 CallFunction = Callable[..., Any]
@@ -61,8 +61,8 @@ def clone_model(
             f"{type(model).__name__}: clone it without them, and call the clone on the tensors"
         )
     if clone_function is not None or call_function is not None:
-        return recorded_clone(model, cloner.layer, call_function, recursive)
-    return made_again(model) or recorded_clone(model)
+        return later.recorded_clone(model, cloner.layer, call_function, recursive)
+    return later.made_again(model) or later.recorded_clone(model)
 
 
 def _is_symbolic(model: Any) -> bool:
@@ -92,7 +92,7 @@ class _Cloner:
             elif self.clone is not None:
                 made = self.clone(layer)
             else:
-                made = remade(layer)
+                made = later.remade(layer)
             if not isinstance(made, Layer):
                 raise TypeError(
                     f"clone_model: clone_function returned {made!r:.80} ({type(made).__name__}) for layer "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..trainer.conversion import in_trace
 from ..trainer.core import tree
@@ -15,7 +15,6 @@ from ..trainer.core.trace import Trace, symbolic_input
 from ..trainer.core.variable import Variable
 from . import later
 from .call import CallContext, contexts
-from .check_report import CheckReport
 from .freezing import Freezing
 from .inner_tensors import plan_between
 from .input import InputLayer
@@ -27,6 +26,9 @@ from .model_training import ModelTraining
 from .plan import Plan
 from .settings import read_settings, refuse_changes
 from .signature import call_signature
+
+if TYPE_CHECKING:
+    from .check_report import CheckReport
 
 
 class Model(ModelFiles, ModelTraining, Freezing, Layer):

@@ -11,12 +11,11 @@ from ..trainer.core.trace import Trace
 from ..trainer.core.variable import Variable
 from ..trainer.custom_objects import custom_object_scope
 from ..trainer.serialization import deserialize_object, plain_values, serialize_object
-from .architecture import own_config, recorded_from_config
+from . import later
 from .call import LayerCall
 from .configuration import revive
 from .graph_config import GraphReader, GraphWriter, Tagged
 from .model_names import give_names, given_names
-from .recording import Recordings
 from .sharing import is_writing, read_layer, reading, write_layer, writing
 
 if TYPE_CHECKING:
@@ -44,8 +43,8 @@ def functional_config(model: Functional) -> dict[str, Any]:
     are references [step, output], where the inputs are the first steps.
     """
     if has_own_constructor(type(model)):
-        return own_config(model)
-    with writing(None if is_writing() else Recordings(model, everywhere=False)):
+        return later.own_config(model)
+    with writing(None if is_writing() else later.Recordings(model, everywhere=False)):
         return {**_base_config(model), **_FunctionalWriter(model).config()}
 
 
@@ -161,7 +160,7 @@ def functional_from_config(cls: Any, config: dict[str, Any], custom_objects: dic
     """What `Functional.from_config` does."""
     with custom_object_scope(custom_objects or {}), reading():
         if "recorded_model" in config:
-            return recorded_from_config(config)
+            return later.recorded_from_config(config)
         if "calls" not in config and has_own_constructor(cls):
             return cls(**{name: revive(value) for name, value in config.items()})
         try:
@@ -208,8 +207,8 @@ def _leaves(config: Any) -> list[Any]:
 def sequential_config(model: Sequential) -> dict[str, Any]:
     """What `Sequential.get_config` returns: the layers in order, the input first if it is known."""
     if has_own_constructor(type(model)):
-        return own_config(model)
-    with writing(None if is_writing() else Recordings(model, everywhere=False)):
+        return later.own_config(model)
+    with writing(None if is_writing() else later.Recordings(model, everywhere=False)):
         inputs = [serialize_object(layer) for layer in model._input_layers]
         layers = [*[{"name": x["config"]["name"], **x} for x in inputs], *[write_layer(x) for x in model._stack]]
         return {**_base_config(model), "layers": layers}
@@ -219,7 +218,7 @@ def sequential_from_config(cls: Any, config: dict[str, Any], custom_objects: dic
     """What `Sequential.from_config` does."""
     with custom_object_scope(custom_objects or {}), reading():
         if "recorded_model" in config:
-            return recorded_from_config(config)
+            return later.recorded_from_config(config)
         if "layers" not in config or has_own_constructor(cls):
             return cls(**{name: revive(value) for name, value in config.items()})
         layers = [read_layer(entry) for entry in plain_values(config["layers"])]

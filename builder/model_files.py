@@ -9,11 +9,9 @@ from typing import Any
 from ..trainer.core.told import tells_line
 from ..trainer.serialization import serialize_object
 from . import later
-from .architecture import own_config, recorded_from_config, write_model
 from .cloning import copy_graph
 from .compile_config import compile_config, compile_from_config
 from .configuration import layer_from_config
-from .summary import summary
 
 
 class ModelFiles:
@@ -30,7 +28,7 @@ class ModelFiles:
         >>> sx.models.model_from_json(text).output_shape
         (None, 2)
         """
-        config, compiled = write_model(self), compile_config(self)
+        config, compiled = later.write_model(self), compile_config(self)
         if compiled is not None:
             config["compile_config"] = serialize_object(compiled)
         return json.dumps(config, **kwargs)
@@ -41,12 +39,12 @@ class ModelFiles:
         Collected from the constructor's parameters: an attribute of the same name, or else what was passed. Where one
         cannot be written, a built model gives its recorded computation instead. Raises `TypeError` for an unbuilt one.
         """
-        return own_config(self)
+        return later.own_config(self)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """A new model from what `get_config` returned: of this class, or a `RecordedModel`."""
-        return recorded_from_config(config) if "recorded_model" in config else layer_from_config(cls, config)
+        return later.recorded_from_config(config) if "recorded_model" in config else layer_from_config(cls, config)
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """The arguments of `compile` as JSON-able values; None before it. Raises `TypeError` for a lambda."""
@@ -159,7 +157,7 @@ class ModelFiles:
          Non-trainable params: 0 (0 B)
         <BLANKLINE>
         """
-        summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
+        later.print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError(

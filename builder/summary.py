@@ -17,7 +17,7 @@ shutil: Any = LazyModule("shutil")
 NARROWEST, WIDEST = 60, 120
 
 
-def summary(
+def print_summary(
     model: Any,
     line_length: int | None = None,
     positions: Sequence[float] | None = None,
