@@ -19,7 +19,6 @@ from . import later
 from .freezing import refuse_all_frozen
 from .inference import model_graph
 from .prediction import DEFAULT_STEP, batch_size_for, predict_at_once, predict_whole, prediction_step, runs_whole
-from .rehearsal import rehearse
 from .step_runner import Steps
 from .tracking import owned, settled
 
@@ -272,7 +271,7 @@ class ModelTraining:
         A `train_step` of one's own is not traced: nobody knows what it does with a batch.
         """
         if type(self).train_step is ModelTraining.train_step:
-            rehearse(self, batch, whole, validation, class_weight)
+            later.rehearse(self, batch, whole, validation, class_weight)
 
     @tells_line
     def evaluate(
