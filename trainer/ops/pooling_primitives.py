@@ -23,6 +23,7 @@ from .convolution_lowering import (
     lower_input_gradient,
     pad_image,
 )
+from .pooling_lowering import lies_side_by_side, spread_side_by_side
 from .windows import (
     Padding,
     channels,
@@ -109,9 +110,7 @@ max_pool_primitive = Primitive(
 )
 
 
-def _flat_choice(
-    emit: Emitter, image: Value, spec: TensorSpec, pool: Shape, strides: Shape, padding: Padding
-) -> Value:
+def _flat_choice(emit: Emitter, image: Value, spec: TensorSpec, pool: Shape, strides: Shape, padding: Padding) -> Value:
     """For each window, the position of its first largest cell in the flattened image (channels first, trimmed)."""
     where = TensorSpec(spec.shape, np.int64)
     _, indices = emit.many("MaxPool", image, specs=(spec, where), **_attributes(image, pool, strides, padding))
@@ -137,6 +136,8 @@ def _max_gradient_lower(
     emit: Emitter, dy: Value, x: Value, *, pool: Shape, strides: Shape, padding: Padding, channels_last: bool
 ) -> Value:
     whole, gradient = channels_first(emit, x, channels_last), channels_first(emit, dy, channels_last)
+    if lies_side_by_side(whole, pool, strides, padding):
+        return channels_back(emit, spread_side_by_side(emit, gradient, whole, pool), channels_last)
     spec, image = _pooled_spec(whole, pool, strides, padding), _trimmed(emit, whole, pool, strides, padding)
     indices = _flat_choice(emit, image, spec, pool, strides, padding)
     total = product(image.shape)

@@ -123,6 +123,35 @@ def test_the_first_of_equal_cells_gets_the_gradient(size, strides, padding, expe
     np.testing.assert_array_equal(run_graph(graph, x)[0][0, :, :, 0], expected)
 
 
+SIDE_BY_SIDE = [
+    ((2, 4, 6, 3), 2, None, "valid"),
+    ((2, 5, 7, 3), 2, None, "valid"),
+    ((2, 5, 7, 3), 2, None, "same"),
+    ((2, 8, 7, 3), 3, None, "valid"),
+    ((2, 8, 7, 3), (2, 4), None, "same"),
+    ((2, 6, 7, 2), (3, 1), (3, 1), "same"),
+    ((2, 7, 3), 2, None, "valid"),
+    ((2, 4, 5, 6, 3), (1, 2, 3), None, "valid"),
+]
+
+
+@pytest.mark.parametrize("opset", [17, 18, 22])
+@pytest.mark.parametrize(("shape", "size", "strides", "padding"), SIDE_BY_SIDE)
+def test_files_give_the_gradient_to_the_same_of_equal_cells(shape, size, strides, padding, opset):
+    def gradient(x, weights):
+        with sx.GradientTape() as tape:
+            tape.watch(x)
+            total = ops.sum(ops.max_pool(x, size, strides, padding) * weights)
+        return tape.gradient(total, x)
+
+    generator = np.random.default_rng(0)
+    x = np.round(1.5 * generator.standard_normal(shape)).astype(np.float32)
+    weights = generator.standard_normal(ops.max_pool(x, size, strides, padding).shape).astype(np.float32)
+    graph = sx.trace(gradient, *[sx.TensorSpec(("batch", *a.shape[1:])) for a in (x, weights)])
+    expected = gradient(sx.Tensor(x), sx.Tensor(weights)).numpy()
+    np.testing.assert_array_equal(run_graph(graph, x, weights, opset=opset)[0], expected)
+
+
 def test_ties_in_a_window_are_read_row_by_row():
     """Of equal cells in the upper right and the lower left, the upper right one is first."""
     x = sx.Tensor(np.asarray([[0.0, 1.0], [1.0, 0.0]], np.float32).reshape(1, 2, 2, 1))
