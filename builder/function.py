@@ -20,6 +20,7 @@ from ..trainer.core.spec import TensorSpec
 from ..trainer.core.state import state
 from ..trainer.core.tensor import Tensor
 from ..trainer.core.trace import trace
+from ..trainer.ops.memory import give_back
 from ..trainer.threads import step_threads
 from .seen import Seen
 from .settings import plain_values, read_surroundings, refuse_changes
@@ -33,6 +34,7 @@ class Compiled:
         graph = trace(function, *specs[0], **specs[1])
         self.structure = graph.outputs
         self.leaves = tree.flatten(graph.outputs)
+        give_back()  # of the first step, which ran on NumPy, so that the engine can have it
         self.engine = exporters.Engine(graph, device, step_threads())
 
     def __call__(self, arrays: list[np.ndarray]) -> Any:

@@ -85,6 +85,12 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     return np.ndarray(shape, dtype, memory, buffers.offsets[-1])
 
 
+def give_back() -> None:
+    """Let go of all buffers of this thread: where another engine takes over, nobody would ask for them again."""
+    _pool.sizes = {}
+    _pool.requests = 0
+
+
 def tiled(vector: np.ndarray, times: int) -> np.ndarray:
     """A vector repeated, as `numpy.tile`, at the start of a page."""
     memory = np.empty(vector.nbytes * times + PAGE, np.uint8)

@@ -29,6 +29,16 @@ def test_memory_is_taken_again_only_when_nothing_refers_to_it():
     assert where % memory.PAGE == 0
 
 
+def test_compiling_gives_back_the_memory_of_the_first_step_which_ran_on_numpy():
+    model = sx.Sequential([sx.Input((24, 24, 3)), sx.layers.Conv2D(16, 3), sx.layers.Flatten(), sx.layers.Dense(2)])
+    model.compile("sgd", "mse", jit_compile=True)
+    x, y = np.ones((32, 24, 24, 3), "float32"), np.ones((32, 2), "float32")
+    model.train_on_batch(x, y)
+    assert memory._pool.sizes
+    model.train_on_batch(x, y)
+    assert not memory._pool.sizes
+
+
 def test_memory_that_served_no_request_for_long_is_given_back():
     pool = memory._pool
     memory.empty(SHAPE, FLOAT)
