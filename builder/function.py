@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -41,6 +42,11 @@ class Compiled:
         """Results as arrays, in the function's structure."""
         results = iter(self.engine(arrays))
         return tree.pack_sequence_as(self.structure, [None if x is None else next(results) for x in self.leaves])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all variables."""
+        return sum(math.prod(v.shape) * v.dtype.itemsize for v in self.engine.state.variables)
 
     def release(self) -> None:
         """Bring the values of all variables back to Python."""

@@ -253,12 +253,15 @@ class ModelTraining:
         3
         """
         self._require_compiled("fit")
-        if type(self).train_step is ModelTraining.train_step:
-            refuse_all_frozen(self)
         trained: Any = self
+        may_refuse = type(self).train_step is ModelTraining.train_step
         if cache_features is not None and cache_features is not False:
+            if may_refuse:
+                refuse_all_frozen(self)
             trained, x, validation_data = later.on_features(self, cache_features, x, validation_data, verbose)
         with settled(trained):
+            if may_refuse:
+                refuse_all_frozen(trained)
             return training.fit(
                 trained, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
                 class_weight, sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,

@@ -45,6 +45,7 @@ class Plan:
         refuse_frozen_weights(self.steps)
         refuse_names_used_twice(self.steps)
         self._programs = [_program(step) for step in self.steps]
+        self._layers: list[Any] | None = None
         self._needs_sizes = any(isinstance(s, Node) and contains_dim(tuple(s.attributes.values())) for s in self.steps)
 
     def layer_calls(self) -> list[LayerCall]:
@@ -53,8 +54,10 @@ class Plan:
 
     def layers(self) -> list[Any]:
         """Layers by depth, as in Keras, so that weights come in the order in which a Keras model has them."""
-        ordered = order_by_depth(self.steps, self.output_tensors, _step_sources, _step_results)
-        return list({id(s.layer): s.layer for s in ordered if isinstance(s, LayerCall)}.values())
+        if self._layers is None:
+            ordered = order_by_depth(self.steps, self.output_tensors, _step_sources, _step_results)
+            self._layers = list({id(s.layer): s.layer for s in ordered if isinstance(s, LayerCall)}.values())
+        return list(self._layers)
 
     def variables(self) -> list[Variable]:
         """Variables read by operations outside of layers."""

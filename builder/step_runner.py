@@ -20,6 +20,9 @@ MEASURED = 4
 SEEN_OFTEN = 3
 """Batches of a further shape (the last of an epoch) run on NumPy until there were so many of them."""
 
+KEPT = 1 << 26
+"""Bytes of variables that onnxruntime may keep, twice, after a training."""
+
 
 class Steps:
     """Runs one kind of step (`train_step`, `test_step`) of a model, compiled where that is asked for and possible."""
@@ -108,9 +111,12 @@ class Steps:
         return result
 
     def release(self) -> None:
-        """Bring the values of all variables back to Python."""
+        """Bring the values of all variables back to Python, at the end of a training.
+
+        Where they are small they stay, for the next call to find: each is brought back when somebody looks at it.
+        """
         for compiled in self.traces.values():
-            if compiled is not None:
+            if compiled is not None and (not self.choice or compiled.nbytes > KEPT):
                 compiled.release()
 
 

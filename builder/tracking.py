@@ -10,12 +10,19 @@ import copy
 import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..trainer.core.variable import Variable
 
 if TYPE_CHECKING:
     from .layer import Layer
+
+
+ATOMS = frozenset((bool, int, float, str, type(None), FunctionType, np.ndarray))
+"""Types of values that hold neither variables nor layers."""
 
 
 def leaves(value: Any, seen: set[int]) -> Iterator[Any]:
@@ -36,8 +43,9 @@ def owned(layer: Any, kinds: tuple[type, ...] | type) -> list[Any]:
     """Objects of the given kinds among a layer's attributes, in the order in which they were set, without repeats."""
     found: dict[int, Any] = {}
     seen: set[int] = set()
+    untracked = layer.UNTRACKED
     for name, value in vars(layer).items():
-        if name in layer.UNTRACKED:
+        if type(value) in ATOMS or name in untracked:
             continue
         if isinstance(value, kinds):
             found.setdefault(id(value), value)

@@ -183,13 +183,22 @@ def test_smaller_last_batches_and_a_second_fit():
     assert_alike(run(True), run(False))
 
 
-def test_weights_are_back_in_python_after_fit(tmp_path: Any):
+@pytest.mark.parametrize("kept", [0, 1 << 20])
+def test_weights_can_be_read_after_fit(kept: int, tmp_path: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(step_runner, "KEPT", kept)
     make, x = NETWORKS["dense"]
     model = trained(make, x, True)[3]
-    assert all(v._home is None for v in [*model.variables, *model.optimizer.variables])
+    homes = {v._home is None for v in [*model.variables, *model.optimizer.variables]}
+    assert homes == {kept == 0}
+    copied = model.get_weights()
     model.save(tmp_path / "model.onnx")
     again = sx.models.load_model(tmp_path / "model.onnx")
     np.testing.assert_allclose(again.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)
+    model.set_weights([np.zeros_like(array) for array in copied])
+    assert not model.predict(x, verbose=0).any()  # what is assigned here counts, wherever the value is kept
+    model.optimizer.learning_rate = 0.0
+    model.fit(x, Y, verbose=0)
+    assert not any(array.any() for array in model.get_weights())
 
 
 def test_a_step_of_ones_own_is_compiled_when_asked_for():
