@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from .memory import empty
-from .parallel import run_blocks
+from .parallel import block_size, run_blocks
 
 BLOCK = 32768
 USUAL = 40.0
@@ -29,12 +29,13 @@ def in_blocks(kernel: Callable[..., None], *arrays: np.ndarray) -> np.ndarray:
     flat = [np.ascontiguousarray(a).reshape(-1) for a in arrays]
     result = out.reshape(-1)
 
+    size = block_size(first.size, BLOCK)
+
     def run(i: int) -> None:
-        part = slice(i * BLOCK, (i + 1) * BLOCK)
+        part = slice(i * size, (i + 1) * size)
         kernel(result[part], *[a[part] for a in flat])
 
-    count = -(-first.size // BLOCK)
-    run_blocks(run, count, count * USUAL)
+    run_blocks(run, -(-first.size // size), first.size / BLOCK * USUAL)
     return out
 
 

@@ -20,10 +20,14 @@ from .broadcast import repeated_axes, sum_primitive, sum_to
 from .comparison import greater
 from .linalg import matmul_lower, matmul_primitive, matmul_vjp_x, matmul_vjp_y
 from .matrix_pieces import matrix_product
+from .parallel import block_size, run_blocks
 from .rules import broadcast_shapes
 from .selection import gate, gate_primitive
 
 __all__: list[str] = []
+
+RATE = 2000.0
+"""Elements to which a bias is added in a microsecond, roughly."""
 
 
 def _finish(product: np.ndarray, bias: np.ndarray, rectified: bool) -> None:
@@ -40,9 +44,11 @@ def _kernel_of(rectified: bool) -> Callable[..., np.ndarray]:
         if out.size <= BLOCK:
             _finish(out, bias, rectified)
         else:
-            count = max(1, BLOCK // out.shape[1])
-            for start in range(0, len(out), count):
-                _finish(out[start : start + count], bias, rectified)
+            count = max(1, block_size(out.size, BLOCK) // out.shape[1])
+            steps = range(0, len(out), count)
+            run_blocks(
+                lambda i: _finish(out[steps[i] : steps[i] + count], bias, rectified), len(steps), out.size / RATE
+            )
         return out if x.ndim == 2 else out.reshape(*x.shape[:-1], out.shape[1])
 
     return run

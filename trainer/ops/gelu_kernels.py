@@ -8,7 +8,7 @@ import numpy as np
 
 from .blocks import zeros_row
 from .memory import empty
-from .parallel import run_blocks
+from .parallel import block_size, run_blocks
 
 BLOCK = 16384
 TIME = 100.0
@@ -83,12 +83,15 @@ def gelu_and_slope(x: np.ndarray, *, approximate: bool, with_slope: bool = True)
     flat = np.ascontiguousarray(x).reshape(-1)
     results = [empty(flat.shape, flat.dtype) for _ in range(1 + with_slope)]
 
+    size = block_size(flat.size, BLOCK)
+
     def run(i: int, work: np.ndarray) -> None:
-        out, *slope = [a[i * BLOCK : (i + 1) * BLOCK] for a in results]
-        part = flat[i * BLOCK : (i + 1) * BLOCK]
+        out, *slope = [a[i * size : (i + 1) * size] for a in results]
+        part = flat[i * size : (i + 1) * size]
         kernel(part, out, slope[0] if slope else None, work[:, : part.size])
 
-    count = -(-flat.size // BLOCK)
     with np.errstate(under="ignore", over="ignore"):
-        run_blocks(run, count, count * TIME, lambda: np.empty((3, min(flat.size, BLOCK)), flat.dtype))
+        run_blocks(
+            run, -(-flat.size // size), flat.size / BLOCK * TIME, lambda: empty((3, min(flat.size, size)), flat.dtype)
+        )
     return tuple(a.reshape(x.shape) for a in results)

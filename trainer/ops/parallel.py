@@ -20,6 +20,10 @@ from typing import Any
 
 LEAST = 300.0
 """Microseconds of work below which it is not worth waking another thread."""
+WIDE = 1 << 17
+"""Elements of a block, at most, where several threads work on an array."""
+LINE = 64
+"""Blocks begin at multiples of so many elements."""
 
 
 class _Here(threading.local):
@@ -182,6 +186,19 @@ def run_blocks(
 def threads_here() -> int:
     """How many threads the kernels that this thread calls may use."""
     return _here.threads
+
+
+def block_size(size: int, usual: int) -> int:
+    """Elements of a block of a kernel whose results do not depend on where blocks begin; `usual` on one thread.
+
+    With several, blocks are larger: each call of NumPy takes Python's lock, and finding it taken costs as much as
+    computing some ten thousand elements.
+    """
+    threads = _here.threads
+    if threads == 1 or size <= usual:
+        return usual
+    even = -(-size // (threads * -(-size // (threads * WIDE))))
+    return max(usual, -(-even // LINE) * LINE)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.variable import Variable
 from ..ops.blocks import BLOCK, USUAL
-from ..ops.parallel import run_blocks
+from ..ops.parallel import block_size, run_blocks
 
 
 class InPlace(NamedTuple):
@@ -38,17 +38,17 @@ def run_in_blocks(kernel: Callable[..., None], flat: Sequence[np.ndarray], numbe
     """Run a kernel over flat arrays of one length and dtype, block by block."""
     size, dtype = flat[0].size, flat[0].dtype
     if size <= BLOCK:
-        work = _work(dtype)
+        work = _work(dtype, BLOCK)
         kernel(*flat, work[0, :size], work[1, :size], *numbers)
         return
+    step = block_size(size, BLOCK)
 
     def run(i: int, work: np.ndarray) -> None:
-        parts = [a[i * BLOCK : (i + 1) * BLOCK] for a in flat]
+        parts = [a[i * step : (i + 1) * step] for a in flat]
         length = len(parts[0])
         kernel(*parts, work[0, :length], work[1, :length], *numbers)
 
-    count = -(-size // BLOCK)
-    run_blocks(run, count, count * USUAL, lambda: _work(dtype))
+    run_blocks(run, -(-size // step), size / BLOCK * USUAL, lambda: _work(dtype, step))
 
 
 class _Work(threading.local):
@@ -59,11 +59,12 @@ class _Work(threading.local):
 _kept_work = _Work()
 
 
-def _work(dtype: np.dtype) -> np.ndarray:
+def _work(dtype: np.dtype, size: int) -> np.ndarray:
     """Two blocks to work in, the same ones again and again."""
-    if dtype not in _kept_work.arrays:
-        _kept_work.arrays[dtype] = np.empty((2, BLOCK), dtype)
-    return _kept_work.arrays[dtype]
+    kept = _kept_work.arrays.get(dtype)
+    if kept is None or kept.shape[1] < size:
+        kept = _kept_work.arrays[dtype] = np.empty((2, size), dtype)
+    return kept
 
 
 def descend(g: np.ndarray, w: np.ndarray, step: np.ndarray, _: np.ndarray, rate: float) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sardonyx.trainer.ops import attention_kernels, blocks, gelu_kernels, matrix_pieces, parallel
+from sardonyx.trainer.ops.dense import _gradient_run, dense_primitive, dense_relu_primitive
 from sardonyx.trainer.ops.linalg import matmul_primitive
 from sardonyx.trainer.ops.parallel import on_threads
 from sardonyx.trainer.optimizers import kernels
@@ -57,6 +58,7 @@ def bent(out: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
 LARGE = 12 * blocks.BLOCK + 77
 X, Y = numbers(LARGE), numbers(LARGE)
 SQUARE = numbers(240, 240)
+ROWS = numbers(5, 101, 240)
 STACK = numbers(65, 60, 64), numbers(65, 64, 66)
 
 KERNELS: dict[str, Callable[[], Any]] = {
@@ -80,6 +82,9 @@ KERNELS: dict[str, Callable[[], Any]] = {
     "attention": attention(12, 70, masked=False),
     "masked attention": attention(13, 70, masked=True),
     "adam": adam(LARGE),
+    "dense": lambda: dense_primitive.run(ROWS, SQUARE, SQUARE[0]),
+    "dense and relu": lambda: dense_relu_primitive.run(ROWS, SQUARE, SQUARE[0]),
+    "gradients of dense": lambda: _gradient_run(ROWS, None, ROWS, SQUARE, (True, True, True)),
 }
 
 
@@ -99,7 +104,27 @@ def test_bits_do_not_depend_on_threads(name, monkeypatch):
             np.testing.assert_array_equal(a, b)
 
 
-SHARED = ["product", "product, first turned", "products", "elementwise", "gelu", "attention", "adam"]
+SHARED = [
+    "dense",
+    "gradients of dense",
+    "product",
+    "product, first turned",
+    "products",
+    "elementwise",
+    "gelu",
+    "attention",
+    "adam",
+]
+
+
+@pytest.mark.parametrize(
+    ("threads", "size", "usual", "expected"),
+    [(1, 1 << 20, 1 << 15, 1 << 15), (2, 100, 1 << 15, 1 << 15), (2, 1 << 20, 1 << 15, 1 << 17),
+     (2, 535000, 1 << 15, 89216), (16, 535000, 1 << 15, 33472), (4, 1 << 17, 1 << 15, 1 << 15)],
+)  # fmt: skip
+def test_blocks_are_larger_with_threads(threads, size, usual, expected):
+    with on_threads(threads):
+        assert parallel.block_size(size, usual) == expected
 
 
 @pytest.mark.parametrize("name", SHARED)
