@@ -66,13 +66,17 @@ def to_graph(
     keep_weights: bool = False,
     optimize: bool = True,
     keeper: Keeper | None = None,
+    on_gpu: bool = False,
 ) -> OnnxGraph:
-    """The ONNX graph of a graph, before it becomes protobuf; arguments as of `to_onnx`."""
+    """The ONNX graph of a graph, before it becomes protobuf; arguments as of `to_onnx`.
+
+    on_gpu: written as a GPU runs it fastest, where that differs; the same numbers to rounding
+    """
     if keeper is None:
         check_opset(opset)
     inputs = list(input_names or [x.name or f"input_{i}" for i, x in enumerate(graph.inputs)])
     outputs = list(output_names or [f"output_{i}" for i in range(len(graph.results))])
-    lowered = lower_graph(graph, inputs, outputs, opset, weight_names=weight_names, keeper=keeper)
+    lowered = lower_graph(graph, inputs, outputs, opset, weight_names=weight_names, keeper=keeper, on_gpu=on_gpu)
     return improve(lowered, opset, fold_batch_normalization, keep_weights) if optimize else lowered
 
 

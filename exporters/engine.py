@@ -26,7 +26,7 @@ class Engine:
     def __init__(self, graph: Graph, device: str = "cpu", threads: int = 1) -> None:
         self.device = device = engine_device(device)
         self.state = StateGraph(graph)
-        lowered = self.state.lower()
+        lowered = self.state.lower(on_gpu=device != "cpu")
         next_names = {self.state.names[v]: self.state.new_name(v) for v in self.state.assigned}
         self.rows = flatten_updates(lowered, DEFAULT_OPSET, next_names) if device == "cpu" else []
         named = {name: v for v, name in self.state.names.items()}

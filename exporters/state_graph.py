@@ -27,11 +27,11 @@ class StateGraph:
         """Name of the output that holds a variable's next value."""
         return f"{self.names[variable]}/next"
 
-    def lower(self, opset: int = DEFAULT_OPSET) -> Any:
+    def lower(self, opset: int = DEFAULT_OPSET, on_gpu: bool = False) -> Any:
         """The ONNX graph."""
         inputs = [*self.inputs, *[self.names[v] for v in self.variables]]
         outputs = [*self.outputs, *[self.new_name(v) for v in self.assigned]]
-        lowered = to_graph(self.graph, inputs, outputs, opset)
+        lowered = to_graph(self.graph, inputs, outputs, opset, on_gpu=on_gpu)
         average_early(lowered, opset)
         return lowered
 

@@ -16,6 +16,7 @@ from ..trainer.core.tensor import Tensor
 from ..trainer.core.variable import Variable
 from .ir import OnnxGraph, OnnxNode
 from .origins import Origin, same_bits
+from .pooled_gates import gates_at_windows
 from .sizes import SizeSources
 
 INT64 = np.dtype(np.int64)
@@ -51,9 +52,15 @@ class Writer:
     """
 
     def __init__(
-        self, name: str, opset: int, parent: Writer | None = None, weight_names: Mapping[Variable, str] | None = None
+        self,
+        name: str,
+        opset: int,
+        parent: Writer | None = None,
+        weight_names: Mapping[Variable, str] | None = None,
+        on_gpu: bool = False,
     ) -> None:
         self.opset = opset
+        self.on_gpu = parent.on_gpu if parent else on_gpu
         self.weight_names: Mapping[Variable, str] = weight_names or {}
         self.onnx = OnnxGraph(name)
         self.parent = parent
@@ -347,9 +354,10 @@ def lower_graph(
     name: str = "sardonyx",
     weight_names: Mapping[Variable, str] | None = None,
     keeper: Keeper | None = None,
+    on_gpu: bool = False,
 ) -> OnnxGraph:
     """Lower a whole graph; inputs, outputs and weights get the given names. Nothing is improved yet."""
-    return write_graph(graph, input_names, output_names, opset, name, weight_names, keeper).onnx
+    return write_graph(graph, input_names, output_names, opset, name, weight_names, keeper, on_gpu).onnx
 
 
 def write_graph(
@@ -360,16 +368,20 @@ def write_graph(
     name: str = "sardonyx",
     weight_names: Mapping[Variable, str] | None = None,
     keeper: Keeper | None = None,
+    on_gpu: bool = False,
 ) -> Writer:
     """Lower a whole graph; the writer knows under which name each tensor stands in it.
 
     keeper: writes parts of the graph itself
+    on_gpu: what a GPU runs fastest, where that differs
     """
-    writer = Writer(name, opset, weight_names=weight_names)
+    writer = Writer(name, opset, weight_names=weight_names, on_gpu=on_gpu)
     writer.keeper = keeper
     for tensor, input_name in zip(graph.inputs, input_names, strict=True):
         writer.input(tensor, input_name)
+    nodes = gates_at_windows(graph)
+    writer.kept.append(nodes)
     with promised():  # what the sizes have to be was checked when the graph was traced
-        writer.lower(graph.nodes)
+        writer.lower(nodes)
     writer.declare_outputs(graph.results, output_names)
     return writer

@@ -44,6 +44,8 @@ class Emitter(Protocol):
     """
 
     opset: int
+    on_gpu: bool
+    """Whether the graph is known to run on a GPU, where other formulations are fast."""
 
     def __call__(
         self, operator: str, *inputs: Value | None, spec: TensorSpec | None = None, **attributes: Any

@@ -1,4 +1,4 @@
-"""How convolutions and their gradients are written in ONNX: Conv and ConvTranspose, channels first."""
+"""How convolutions and the gradients of their images are written in ONNX: Conv and ConvTranspose, channels first."""
 
 from __future__ import annotations
 
@@ -162,143 +162,6 @@ def lower_input_gradient(
     return channels_back(emit, out, channels_last)
 
 
-@in_float32
-def lower_kernel_gradient(
-    emit: Emitter,
-    x: Value,
-    dy: Value,
-    *,
-    taps: Shape,
-    strides: Shape,
-    padding: Padding,
-    dilation: Shape,
-    groups: int,
-    channels_last: bool,
-) -> Value:
-    """A Conv of the image with the gradient as its kernel: strides and dilation change places."""
-    image = channels_first(emit, x, channels_last)
-    gradient = channels_first(emit, dy, channels_last)
-    source, attributes, pads = framed(emit, image, padding, taps, strides, dilation)
-    if "auto_pad" in attributes:
-        source, attributes = pad_image(emit, image, pads), {}
-        pads = ((0, 0),) * len(taps)
-    found = [
-        (n + low + high - extent(k, s)) // d + 1
-        for n, (low, high), k, s, d in zip(source.shape[2:], pads, gradient.shape[2:], strides, dilation, strict=True)
-    ]
-    many = _as_volume if groups == 1 and len(taps) <= 2 else _as_batch
-    if len(taps) == 2 and groups > 1 and source.shape[1] == groups and _is_narrow(source.shape[3], gradient.shape[3]):
-        many = _as_products
-    return many(emit, source, gradient, found, taps, strides, pads, dilation, groups)
-
-
-def _as_volume(
-    emit: Emitter,
-    x: Value,
-    dy: Value,
-    found: list[Size],
-    taps: Shape,
-    strides: Shape,
-    pads: Any,
-    dilation: Shape,
-    groups: int,
-) -> Value:
-    """Images as channels, channels as one more spatial axis: (1, N, *sizes, C) with the kernel (O, N, *sizes, 1)."""
-    rank = len(taps)
-    depth, filters = x.shape[1], dy.shape[1]
-    volume = emit.transpose(x, (0, *range(2, rank + 2), 1))
-    volume = emit.reshape(volume, (1, *volume.shape))
-    weights = emit.transpose(dy, (1, 0, *range(2, rank + 2)))
-    weights = emit.reshape(weights, (*weights.shape, 1))
-    spec = TensorSpec((1, filters, *found, depth), x.dtype)
-    attributes = steps((*dilation, 1), (*strides, 1), 1)
-    if any(low or high for low, high in pads):
-        attributes["pads"] = flat_pads([*pads, (0, 0)])
-    out = crop(emit, emit("Conv", volume, weights, spec=spec, **attributes), (0,) * rank, taps)
-    out = emit.reshape(out, (filters, *taps, depth))
-    return emit.transpose(out, (*range(1, rank + 2), 0))
-
-
-WIDEST = 64
-"""Cells of a line of results up to which products of whole lines are faster than grouped convolutions."""
-
-
-def _is_narrow(wide: Size, result: Size) -> bool:
-    return isinstance(wide, int) and isinstance(result, int) and result <= WIDEST
-
-
-def _as_products(
-    emit: Emitter,
-    x: Value,
-    dy: Value,
-    found: list[Size],
-    taps: Shape,
-    strides: Shape,
-    pads: Any,
-    dilation: Shape,
-    groups: int,
-) -> Value:
-    """Depthwise: for each row of taps, products of lines of the image with lines of the gradient, summed over lines.
-
-    That gives every pair of their cells; those that lie as far apart as a tap says are added up by a constant matrix.
-    """
-    if any(low or high for low, high in pads):
-        x = pad_image(emit, x, pads)
-    batch, width, (high, narrow) = x.shape[0], dy.shape[1] // groups, dy.shape[2:]
-    planes = emit.transpose(x, (1, 0, 2, 3))
-    split = emit.reshape(dy, (batch, groups, width, high, narrow))
-    lines = emit.reshape(emit.transpose(split, (1, 0, 3, 2, 4)), (groups, batch * high, width * narrow))
-    wide = x.shape[3]
-    pairs = []
-    for tap in range(taps[0]):
-        first = tap * dilation[0]
-        bounds = [emit.shape((first,)), emit.shape((first + (high - 1) * strides[0] + 1,))]
-        spec = TensorSpec((groups, batch, high, wide), x.dtype)
-        seen = emit(
-            "Slice", planes, *bounds, emit.constant([2], np.int64), emit.constant([strides[0]], np.int64), spec=spec
-        )
-        turned = emit.transpose(emit.reshape(seen, (groups, batch * high, wide)), (0, 2, 1))
-        product = emit("MatMul", turned, lines, spec=TensorSpec((groups, wide, width * narrow), x.dtype))
-        pairs.append(emit.reshape(product, (1, groups, wide, width, narrow)))
-    every = emit("Concat", *pairs, axis=0, spec=TensorSpec((taps[0], groups, wide, width, narrow), x.dtype))
-    every = emit.reshape(emit.transpose(every, (0, 1, 3, 2, 4)), (taps[0] * groups * width, wide * narrow))
-    apart = np.zeros((wide, narrow, taps[1]), x.dtype)  # pyright: ignore[reportArgumentType, reportCallIssue]
-    for cell, tap in np.ndindex(narrow, taps[1]):  # pyright: ignore[reportArgumentType, reportCallIssue]
-        apart[cell * strides[1] + tap * dilation[1], cell, tap] = 1
-    matrix = emit.constant(apart.reshape(-1, taps[1]))
-    spec = TensorSpec((taps[0] * groups * width, taps[1]), x.dtype)
-    sums = emit.reshape(emit("MatMul", every, matrix, spec=spec), (taps[0], groups * width, taps[1], 1))
-    return emit.transpose(sums, (0, 2, 3, 1))
-
-
-def _as_batch(
-    emit: Emitter,
-    x: Value,
-    dy: Value,
-    found: list[Size],
-    taps: Shape,
-    strides: Shape,
-    pads: Any,
-    dilation: Shape,
-    groups: int,
-) -> Value:
-    """Channels of a group as images, images as channels of the groups: (C / G, G * N, *sizes)."""
-    rank = len(taps)
-    spaces = tuple(range(2, rank + 2))
-    batch, depth, filters = x.shape[0], x.shape[1], dy.shape[1]
-    inner = depth // groups
-    grouped = emit.reshape(x, (batch, groups, inner, *x.shape[2:]))
-    turned = emit.transpose(grouped, (2, 1, 0, *[a + 1 for a in spaces]))
-    turned = emit.reshape(turned, (inner, groups * batch, *x.shape[2:]))
-    weights = emit.transpose(dy, (1, 0, *spaces))
-    attributes = steps(dilation, strides, groups)
-    if any(low or high for low, high in pads):
-        attributes["pads"] = flat_pads(pads)
-    spec = TensorSpec((inner, filters, *found), x.dtype)
-    out = crop(emit, emit("Conv", turned, weights, spec=spec, **attributes), (0,) * rank, taps)
-    return emit.transpose(out, (*spaces, 0, 1))
-
-
 __all__ = [
     "channels",
     "channels_back",
@@ -307,7 +170,6 @@ __all__ = [
     "in_float32",
     "lower_convolution",
     "lower_input_gradient",
-    "lower_kernel_gradient",
     "pad_image",
     "spatial",
 ]

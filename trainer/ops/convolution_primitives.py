@@ -18,7 +18,8 @@ from .broadcast import sum_axes
 from .comparison import greater
 from .convolution_finish import Finish
 from .convolution_kernels import correlate, correlate_gradients, correlate_input, correlate_kernel
-from .convolution_lowering import lower_convolution, lower_input_gradient, lower_kernel_gradient
+from .convolution_lowering import lower_convolution, lower_input_gradient
+from .kernel_gradient_lowering import lower_kernel_gradient
 from .precision import in_single
 from .selection import gate
 from .windows import (
