@@ -1,4 +1,4 @@
-"""NumPy kernels of attention: one sample at a time, whose scores stay in the cache from product to product."""
+"""NumPy kernels of attention: a few samples at a time, whose scores stay in the cache from product to product."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from .broadcast import ones_row
 from .memory import empty
 from .parallel import run_blocks
 
+GROUP = 1 << 16
+"""Scores that are computed at once, at most, but for those of one sample."""
+RATE = 200.0
+"""Scores that a core computes in a microsecond, roughly."""
+ROWS, COLUMNS, TURNED = (0, 2, 1, 3), (0, 2, 3, 1), (0, 1, 3, 2)
+"""Orders of axes: (batch, time, heads, depth) with heads first, also turned; matrices of a stack turned."""
+
 
 def lowest(dtype: Any) -> float:
     """What a masked score becomes: finite, so that a row with everything masked is uniform and not NaN."""
@@ -22,9 +29,10 @@ def _totals(x: np.ndarray) -> np.ndarray:
     return (x.reshape(-1, x.shape[-1]) @ ones_row(x.shape[-1], x.dtype)).reshape(*x.shape[:-1], 1)
 
 
-def _work(scores: tuple[int, ...], count: int) -> float:
-    """Microseconds that samples with so many scores take, roughly."""
-    return prod(scores) * count / 200
+def _group(scores: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+    """How many samples are done at once, and the shape of their scores."""
+    size = max(1, GROUP // max(1, prod(scores)))
+    return size, (size, *scores)
 
 
 def visible(steps: int, others: int, mask: Any, causal: bool) -> np.ndarray | None:
@@ -45,21 +53,23 @@ def forward(
     result = empty((batch, steps, heads, value.shape[3]), dtype)
     # as a minimum with a matrix: several times faster than assigning through a mask
     ceiling = None if seen is None else np.where(seen, np.finfo(dtype).max, dtype.type(lowest(dtype)))
-    shape = heads, steps, key.shape[1]
+    size, shape = _group((heads, steps, key.shape[1]))
 
-    def attend(i: int, own: np.ndarray | None) -> None:
-        scores: Any = own if kept is None else kept[i]
-        np.matmul(query[i].transpose(1, 0, 2) * dtype.type(scale), key[i].transpose(1, 2, 0), out=scores)
+    def attend(i: int, own: np.ndarray) -> None:
+        part = slice(i * size, (i + 1) * size)
+        scores: Any = own[: batch - i * size] if kept is None else kept[part]
+        np.matmul(query[part].transpose(ROWS) * dtype.type(scale), key[part].transpose(COLUMNS), out=scores)
         if bias is not None:
-            scores += bias[i if len(bias) > 1 else 0]
+            scores += bias[part] if len(bias) > 1 else bias
         if ceiling is not None:
-            np.minimum(scores, ceiling[i if len(ceiling) > 1 else 0], out=scores)
+            np.minimum(scores, ceiling[part] if len(ceiling) > 1 else ceiling, out=scores)
         scores -= scores.max(axis=-1, keepdims=True)
         np.exp(scores, out=scores)
         scores /= _totals(scores)
-        result[i] = np.matmul(scores, value[i].transpose(1, 0, 2)).transpose(1, 0, 2)
+        result[part] = np.matmul(scores, value[part].transpose(ROWS)).transpose(ROWS)
 
-    run_blocks(attend, batch, _work(shape, batch), lambda: np.empty(shape, dtype) if kept is None else None)
+    time = batch * prod(shape[1:]) / RATE
+    run_blocks(attend, -(-batch // size), time, lambda: np.empty(shape if kept is None else 0, dtype))
     return result
 
 
@@ -71,20 +81,23 @@ def backward(
     d_query, d_key, d_value = (empty(x.shape, x.dtype) for x in (query, key, value))
     factor = query.dtype.type(scale)
 
-    def differentiate(i: int, slopes: np.ndarray) -> None:
-        share, g = weights[i], gradient[i].transpose(1, 0, 2)
-        d_value[i] = np.matmul(share.transpose(0, 2, 1), g).transpose(1, 0, 2)
-        np.matmul(g, value[i].transpose(1, 2, 0), out=slopes)
+    count, (size, shape) = len(query), _group(weights.shape[1:])
+
+    def differentiate(i: int, work: np.ndarray) -> None:
+        part, slopes = slice(i * size, (i + 1) * size), work[: count - i * size]
+        share, g = weights[part], gradient[part].transpose(ROWS)
+        d_value[part] = np.matmul(share.transpose(TURNED), g).transpose(ROWS)
+        np.matmul(g, value[part].transpose(COLUMNS), out=slopes)
         # the mean of the slopes, weighted by the shares
-        slopes -= _totals(gradient[i] * result[i]).transpose(1, 0, 2)
+        slopes -= _totals(gradient[part] * result[part]).transpose(ROWS)
         slopes *= share
         if seen is not None:
-            slopes *= seen[i if len(seen) > 1 else 0]
-        d = np.matmul(slopes, key[i].transpose(1, 0, 2)).transpose(1, 0, 2)
-        np.multiply(d, factor, out=d_query[i])
-        d = np.matmul(slopes.transpose(0, 2, 1), query[i].transpose(1, 0, 2)).transpose(1, 0, 2)
-        np.multiply(d, factor, out=d_key[i])
+            slopes *= seen[part] if len(seen) > 1 else seen
+        d = np.matmul(slopes, key[part].transpose(ROWS)).transpose(ROWS)
+        np.multiply(d, factor, out=d_query[part])
+        d = np.matmul(slopes.transpose(TURNED), query[part].transpose(ROWS)).transpose(ROWS)
+        np.multiply(d, factor, out=d_key[part])
 
-    count, shape = len(query), weights.shape[1:]
-    run_blocks(differentiate, count, 2 * _work(shape, count), lambda: np.empty(shape, weights.dtype))
+    time = 2 * count * prod(shape[1:]) / RATE
+    run_blocks(differentiate, -(-count // size), time, lambda: np.empty(shape, weights.dtype))
     return d_query, d_key, d_value
