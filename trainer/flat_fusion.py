@@ -2,8 +2,7 @@
 
 A convolution takes its relu along; and where nothing but max-pooling reads that, pooling too, forwards and backwards.
 Windows whose largest cell is 0 have no gradient behind relu, so relu's gate is applied to the pooled results. Every
-number stays what the nodes make one by one, to the last bit: where a bias sums the gradient before the kernel does, in
-the order of all cells, pooling stays apart.
+number stays what the nodes make one by one, to the last bit.
 """
 
 from __future__ import annotations
@@ -116,18 +115,22 @@ def _backward(
     if spread.inputs[1] is not node.outputs[0] or zero is None or zero.array is None or zero.array.any():
         return {}
     gradients = _only_reader(gated, uses, kept)
-    if gradients is None or gradients.primitive is not convolution_gradients:
-        return {}
-    if gradients.inputs[0] is not node.inputs[0] or gradients.inputs[2] is not node.inputs[1]:
-        return {}
-    if gradients.attributes != node.attributes:
+    if gradients is None or not _are_gradients_of(gradients, node):
         return {}
     positive = _made(greater_primitive, [forward.outputs[0], zero], {})
     passed = _made(gate_primitive, [spread.inputs[0], positive.outputs[0]], {})
     (small,) = passed.outputs
     inputs = [node.inputs[0], small, forward.outputs[1], node.inputs[1]]
-    joint = _made(pooled.pooled_convolution_gradients, inputs, node.attributes, gradients.outputs)
+    joint = _made(pooled.pooled_convolution_gradients, inputs, gradients.attributes, gradients.outputs)
     return {spread.index: [positive, passed], mask.index: [], gated.index: [], gradients.index: [joint]}
+
+
+def _are_gradients_of(node: Node, convolution: Node) -> bool:
+    """Whether a node makes the gradients of a convolution."""
+    if node.primitive is not convolution_gradients or node.inputs[0] is not convolution.inputs[0]:
+        return False
+    own = {name: value for name, value in node.attributes.items() if name != "with_bias"}
+    return node.inputs[2] is convolution.inputs[1] and own == convolution.attributes
 
 
 _RECTIFIED = {convolution_primitive: False, convolution_relu_primitive: True}
@@ -140,8 +143,7 @@ def _with_transform(node: Node, uses: Mapping[int, list[Node]], place: Mapping[i
         return {}
     ends = [
         end for end in uses[id(x)]
-        if end.primitive is convolution_gradients and end.inputs[0] is x and end.inputs[2] is kernel
-        and end.attributes == node.attributes and place[end.index] > place[node.index]
+        if _are_gradients_of(end, node) and place[end.index] > place[node.index]
     ]  # fmt: skip
     if len(ends) != 1:
         return {}
@@ -149,7 +151,7 @@ def _with_transform(node: Node, uses: Mapping[int, list[Node]], place: Mapping[i
     attributes = {**node.attributes, "rectified": _RECTIFIED[node.primitive]}
     forward = _made(kept_convolution.keeping_convolution_primitive, node.inputs, attributes, node.outputs)
     inputs = [x, end.inputs[1], forward.outputs[1], kernel]
-    backward = _made(kept_convolution.kept_convolution_gradients, inputs, node.attributes, end.outputs)
+    backward = _made(kept_convolution.kept_convolution_gradients, inputs, end.attributes, end.outputs)
     return {node.index: [forward], end.index: [backward]}
 
 

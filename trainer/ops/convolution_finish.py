@@ -27,9 +27,10 @@ class Finish:
         filters = out.shape[-1]
         if not self.zeros.size:
             times = max(1, min(LONG_ROW, out.size) // filters)
-            self.zeros = np.zeros(times * filters, out.dtype)
             if self.bias is not None:
                 self.row = tiled(self.bias, times)
+            # last, for another thread may look
+            self.zeros = np.zeros(times * filters, out.dtype)
         flat, width = out.reshape(-1), self.zeros.size
         whole = flat.size // width * width
         step = max(1, BLOCK // width) * width

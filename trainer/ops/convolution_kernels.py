@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 from math import gcd, prod
+from typing import Any
 
 import numpy as np
 
+from .broadcast import sum_primitive
 from .convolution_finish import Finish
 from .depthwise_kernels import correlate_depthwise, correlate_depthwise_kernel
 from .memory import empty
 from .windows import frame_slices
-from .winograd import correlate_3x3, correlate_3x3_gradients, correlate_3x3_kernel, suits_winograd
+from .winograd import correlate_3x3, correlate_3x3_gradients, suits_winograd
 
 Sizes = tuple[int, ...]
 BLOCK_BYTES = 1 << 19
@@ -181,7 +183,7 @@ def correlate_kernel(
         found = correlate_depthwise_kernel(x, dy, filters // groups, taps, strides, dilation, lows)
         return found[..., None, :]
     if groups == 1 and suits_winograd(taps, strides, dilation, depth, filters, sizes, x.dtype):
-        return correlate_3x3_kernel(x, dy, lows)
+        return correlate_3x3_gradients(x, dy, None, lows).kernel
     rows = dy.reshape(-1, filters)
     if prod(taps) == 1 and groups == 1:
         picked = strided(x, strides, lows, sizes).reshape(-1, depth)
@@ -221,15 +223,26 @@ def correlate_input(
 
 
 def correlate_gradients(
-    x: np.ndarray, dy: np.ndarray, kernel: np.ndarray, strides: Sizes, dilation: Sizes, lows: Sizes, groups: int = 1
-) -> tuple[np.ndarray, np.ndarray]:
-    """Both adjoints of `correlate`, to its image and to its kernel."""
+    x: np.ndarray,
+    dy: np.ndarray,
+    kernel: np.ndarray,
+    strides: Sizes,
+    dilation: Sizes,
+    lows: Sizes,
+    groups: int = 1,
+    with_bias: bool = False,
+) -> tuple[np.ndarray, ...]:
+    """Adjoints of `correlate` to its image and to its kernel, and with a bias to that."""
     taps, (depth, filters) = kernel.shape[:-2], kernel.shape[-2:]
     dy = np.ascontiguousarray(dy)
     if groups == 1 and suits_winograd(taps, strides, dilation, depth, filters, dy.shape[1:-1], x.dtype):
-        return correlate_3x3_gradients(x, dy, kernel, lows)
+        found: Any = correlate_3x3_gradients(x, dy, kernel, lows, None, with_bias)
+        return found if with_bias else found[:2]
     dx = correlate_input(dy, kernel, strides, dilation, lows, x.shape[1:-1], groups)
-    return dx, correlate_kernel(x, dy, taps, strides, dilation, lows, groups)
+    dk = correlate_kernel(x, dy, taps, strides, dilation, lows, groups)
+    if not with_bias:
+        return dx, dk
+    return dx, dk, sum_primitive.run(dy, axes=tuple(range(dy.ndim - 1)), keepdims=False)
 
 
 def _phases(taps: int, stride: int, dilation: int, low: int, size: int) -> list[tuple[int, slice, int, int, int]]:

@@ -14,7 +14,7 @@ from ..core.primitive import Primitive
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
 from .arithmetic import add
-from .broadcast import sum_axes
+from .broadcast import expand_reduced, sum_axes, sum_primitive
 from .comparison import greater
 from .convolution_finish import Finish
 from .convolution_kernels import correlate, correlate_gradients, correlate_input, correlate_kernel
@@ -104,11 +104,14 @@ def _convolution_infer(
     return TensorSpec(image_shape(x.shape[0], sizes, filters, channels_last), x.dtype)
 
 
+def axes_of_sum(rank: int, channels_last: bool) -> tuple[int, ...]:
+    """All axes of images but channels."""
+    return tuple(range(rank - 1)) if channels_last else (0, *range(2, rank))
+
+
 def sum_over_images(g: Tensor, channels_last: bool) -> Tensor:
     """The gradient of a bias: the sum over everything but channels."""
-    rank = len(g.shape)
-    axes = tuple(range(rank - 1)) if channels_last else (0, *range(2, rank))
-    return sum_axes(g, axes, False)
+    return sum_axes(g, axes_of_sum(len(g.shape), channels_last), False)
 
 
 def _convolution_vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any, **attributes: Any) -> list[Tensor | None]:
@@ -116,8 +119,8 @@ def _convolution_vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any, **a
     found: list[Tensor | None] = [None] * len(inputs)
     last = attributes["channels_last"]
     if needed[0] and needed[1]:
-        found[:2] = convolution_gradients(x, g, kernel, **attributes)
-        needed = (False, False, *needed[2:])
+        with_bias = len(inputs) > 2 and needed[2]
+        return [*convolution_gradients(x, g, kernel, with_bias=with_bias, **attributes), *found[2 + with_bias :]]
     if needed[0]:
         found[0] = convolution_input_gradient(g, kernel, sizes=spatial(x.shape, last), **attributes)
     if needed[1]:
@@ -281,33 +284,41 @@ def _gradients_run(
     dilation: Shape,
     groups: int,
     channels_last: bool,
-) -> tuple[np.ndarray, np.ndarray]:
-    lows = _lows(padding, spatial(x.shape, channels_last), kernel.shape[:-2], strides, dilation)
+    with_bias: bool,
+) -> tuple[np.ndarray, ...]:
+    lows: Any = _lows(padding, spatial(x.shape, channels_last), kernel.shape[:-2], strides, dilation)
     images = to_channels_last(x, channels_last), to_channels_last(dy, channels_last)
-    dx, dk = correlate_gradients(*images, kernel, strides, dilation, lows, groups)  # pyright: ignore[reportArgumentType]
-    return from_channels_last(dx, channels_last), dk
+    settings: Any = strides, dilation, lows, groups, with_bias
+    dx, *others = correlate_gradients(*images, kernel, *settings)
+    return from_channels_last(dx, channels_last), *others
 
 
 def _gradients_infer(
-    x: TensorSpec, dy: TensorSpec, kernel: TensorSpec, *, channels_last: bool, **attributes: Any
-) -> tuple[TensorSpec, TensorSpec]:
+    x: TensorSpec, dy: TensorSpec, kernel: TensorSpec, *, channels_last: bool, with_bias: bool, **attributes: Any
+) -> tuple[TensorSpec, ...]:
     sizes = spatial(x.shape, channels_last)
-    return (
-        _input_gradient_infer(dy, kernel, sizes=sizes, channels_last=channels_last, **attributes),
-        TensorSpec(kernel.shape, x.dtype),
-    )
+    dx = _input_gradient_infer(dy, kernel, sizes=sizes, channels_last=channels_last, **attributes)
+    bias = [TensorSpec(kernel.shape[-1:], x.dtype)] * with_bias
+    return dx, TensorSpec(kernel.shape, x.dtype), *bias
 
 
-def _gradients_lower(emit: Emitter, x: Value, dy: Value, kernel: Value, **attributes: Any) -> tuple[Value, ...]:
-    sizes = spatial(x.shape, attributes["channels_last"])
-    return (
-        lower_input_gradient(emit, dy, kernel, sizes=sizes, **attributes),
+def _gradients_lower(
+    emit: Emitter, x: Value, dy: Value, kernel: Value, *, with_bias: bool, **attributes: Any
+) -> tuple[Value, ...]:
+    last = attributes["channels_last"]
+    found: list[Any] = [
+        lower_input_gradient(emit, dy, kernel, sizes=spatial(x.shape, last), **attributes),
         lower_kernel_gradient(emit, x, dy, taps=kernel.shape[:-2], **attributes),
-    )
+    ]
+    if with_bias:
+        found.append(sum_primitive.lower(emit, dy, axes=axes_of_sum(dy.rank, last), keepdims=False))
+    return tuple(found)
 
 
-def _gradients_vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any, **attributes: Any) -> list[Tensor | None]:
-    (to_dx, to_dk), (x, dy, kernel) = gradients, inputs
+def _gradients_vjp(
+    gradients: Any, outputs: Any, inputs: Any, needed: Any, *, with_bias: bool, **attributes: Any
+) -> list[Tensor | None]:
+    (to_dx, to_dk, *to_bias), (x, dy, kernel) = gradients, inputs
     sizes, taps = spatial(x.shape, attributes["channels_last"]), kernel.shape[:-2]
     found: list[Tensor | None] = [None] * 3
     if needed[0]:
@@ -315,6 +326,9 @@ def _gradients_vjp(gradients: Any, outputs: Any, inputs: Any, needed: Any, **att
     if needed[1]:
         moved = convolution_primitive(to_dx, kernel, **attributes)
         found[1] = add(moved, convolution_primitive(x, to_dk, **attributes))
+        if with_bias:
+            axes = axes_of_sum(len(dy.shape), attributes["channels_last"])
+            found[1] = add(found[1], expand_reduced(to_bias[0], dy.shape, axes, False))
     if needed[2]:
         found[2] = convolution_kernel_gradient(to_dx, dy, taps=taps, **attributes)
     return found
@@ -328,4 +342,4 @@ convolution_gradients = Primitive(
     joint_vjp=_gradients_vjp,
     residuals="inputs",
 )
-"""Both gradients at once, which share work."""
+"""Gradients to image and kernel at once, which share work, and to a bias if there is one."""

@@ -14,7 +14,7 @@ from ..core.primitive import Primitive, unsupported_lowering
 from ..core.spec import TensorSpec
 from .convolution_finish import Finish
 from .memory import empty
-from .pooled_convolution import is_tiled, lows_of, result_sizes
+from .pooled_convolution import infer_gradients, is_tiled, lows_of, result_sizes
 from .winograd import REACH, correlate_3x3, correlate_3x3_gradients, tiles
 
 __all__: list[str] = []
@@ -52,16 +52,17 @@ def _infer(
 
 
 def _gradients_run(
-    x: np.ndarray, dy: np.ndarray, kept: np.ndarray, kernel: np.ndarray, **convolution: Any
-) -> tuple[np.ndarray, np.ndarray]:
+    x: np.ndarray, dy: np.ndarray, kept: np.ndarray, kernel: np.ndarray, *, with_bias: bool, **convolution: Any
+) -> tuple[Any, ...]:
     lows = lows_of(x.shape, convolution["padding"])
-    return correlate_3x3_gradients(x, np.ascontiguousarray(dy), kernel, lows, kept)
+    found = correlate_3x3_gradients(x, dy, kernel, lows, kept, with_bias)
+    return found if with_bias else found[:2]
 
 
 def _gradients_infer(
-    x: TensorSpec, dy: TensorSpec, kept: TensorSpec, kernel: TensorSpec, **convolution: Any
-) -> tuple[TensorSpec, TensorSpec]:
-    return TensorSpec(x.shape, x.dtype), TensorSpec(kernel.shape, x.dtype)
+    x: TensorSpec, dy: TensorSpec, kept: TensorSpec, kernel: TensorSpec, *, with_bias: bool, **convolution: Any
+) -> tuple[TensorSpec, ...]:
+    return infer_gradients(x, kernel, with_bias)
 
 
 keeping_convolution_primitive = Primitive(
@@ -71,4 +72,4 @@ keeping_convolution_primitive = Primitive(
 kept_convolution_gradients = Primitive(
     "kept_convolution_gradients", _gradients_run, _gradients_infer, unsupported_lowering("kept_convolution_gradients")
 )
-"""Gradients to image and kernel."""
+"""Gradients to image and kernel, and to a bias if there is one."""

@@ -70,17 +70,24 @@ def _infer(
 
 
 def _gradients_run(
-    x: np.ndarray, dy: np.ndarray, chosen: np.ndarray, kernel: np.ndarray, **convolution: Any
-) -> tuple[np.ndarray, np.ndarray]:
+    x: np.ndarray, dy: np.ndarray, chosen: np.ndarray, kernel: np.ndarray, *, with_bias: bool, **convolution: Any
+) -> tuple[Any, ...]:
     sizes: Any = result_sizes(x.shape, kernel.shape, convolution)
     lows = lows_of(x.shape, convolution["padding"])
-    return correlate_3x3_pooled_gradients(x, dy, chosen, kernel, lows, sizes)
+    found = correlate_3x3_pooled_gradients(x, dy, chosen, kernel, lows, sizes, with_bias)
+    return found if with_bias else found[:2]
+
+
+def infer_gradients(x: TensorSpec, kernel: TensorSpec, with_bias: bool) -> tuple[TensorSpec, ...]:
+    """Gradients to image and kernel, and to a bias if there is one."""
+    bias = [TensorSpec(kernel.shape[-1:], x.dtype)] * with_bias
+    return TensorSpec(x.shape, x.dtype), TensorSpec(kernel.shape, x.dtype), *bias
 
 
 def _gradients_infer(
-    x: TensorSpec, dy: TensorSpec, chosen: TensorSpec, kernel: TensorSpec, **convolution: Any
-) -> tuple[TensorSpec, TensorSpec]:
-    return TensorSpec(x.shape, x.dtype), TensorSpec(kernel.shape, x.dtype)
+    x: TensorSpec, dy: TensorSpec, chosen: TensorSpec, kernel: TensorSpec, *, with_bias: bool, **convolution: Any
+) -> tuple[TensorSpec, ...]:
+    return infer_gradients(x, kernel, with_bias)
 
 
 pooled_convolution_primitive = Primitive("pooled_convolution", _run, _infer, unsupported_lowering("pooled_convolution"))
@@ -91,4 +98,4 @@ pooled_convolution_gradients = Primitive(
     _gradients_infer,
     unsupported_lowering("pooled_convolution_gradients"),
 )
-"""Gradients to image and kernel for that of the pooled results, 0 where these are."""
+"""Gradients to image, kernel and bias (if there is one) for that of the pooled results, 0 where these are."""

@@ -10,7 +10,7 @@ from sardonyx.trainer.ops import (
     depthwise_kernels,
     normalization_kernels,
     pooling_kernels,
-    winograd,
+    winograd_tiles,
 )
 from sardonyx.trainer.ops.normalization import batch_normalization_training, group_normalization
 
@@ -49,12 +49,12 @@ def test_many_blocks_give_the_same_as_one(function, shapes, monkeypatch):
     generator = np.random.default_rng(7)
     arrays = [generator.standard_normal(shape).astype(np.float32) for shape in shapes]
     whole = values_and_gradients(function, arrays)
-    for module in (convolution_kernels, depthwise_kernels, normalization_kernels, pooling_kernels, winograd):
+    for module in (convolution_kernels, depthwise_kernels, normalization_kernels, pooling_kernels, winograd_tiles):
         monkeypatch.setattr(module, "BLOCK_BYTES", 1000)
     monkeypatch.setattr(convolution_kernels, "MANY_ROWS", 4)
     monkeypatch.setattr(normalization_kernels, "LONG_ROW", 16)
     monkeypatch.setattr(depthwise_kernels, "LONG_ROW", 32)
-    monkeypatch.setattr(winograd, "FEWEST_TILES", 2)
+    monkeypatch.setattr(winograd_tiles, "FEWEST_TILES", 2)
     for one, many in zip(whole, values_and_gradients(function, arrays), strict=True):
         scale = float(np.abs(one.numpy()).max())
         np.testing.assert_allclose(many.numpy(), one.numpy(), rtol=1e-4, atol=2e-5 * scale)

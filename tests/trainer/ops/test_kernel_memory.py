@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import sardonyx as sx
-from sardonyx.trainer.ops import depthwise_kernels, memory, winograd
+from sardonyx.trainer.ops import depthwise_kernels, memory, winograd, winograd_tiles
 from sardonyx.trainer.ops.convolution import conv_relu
 from sardonyx.trainer.ops.convolution_primitives import convolution_relu_primitive
 
@@ -77,8 +77,8 @@ def test_depthwise_in_blocks_of_any_size(monkeypatch, block_bytes, shape):
 @pytest.mark.parametrize("block_bytes", [1, 1 << 17, 1 << 22])
 @pytest.mark.parametrize("shape", [(3, 14, 11, 16), (2, 9, 13, 16)])
 def test_winograd_gradients_in_blocks_of_any_size(monkeypatch, block_bytes, shape):
-    monkeypatch.setattr(winograd, "BLOCK_BYTES", block_bytes)
-    monkeypatch.setattr(winograd, "FEWEST_TILES", 1)
+    monkeypatch.setattr(winograd_tiles, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(winograd_tiles, "FEWEST_TILES", 1)
     generator = np.random.default_rng(0)
     x = generator.standard_normal(shape, np.float32)
     kernel, dy = (generator.standard_normal(s, np.float32) for s in ((3, 3, 16, 24), (*shape[:3], 24)))
@@ -92,7 +92,8 @@ def test_winograd_gradients_in_blocks_of_any_size(monkeypatch, block_bytes, shap
     kept = np.empty((36, shape[0] * high * wide * 16), np.float32)
     winograd.correlate_3x3(x, kernel, (1, 1), shape[1:3], kept=kept)
     for transform in (None, kept):
-        dx, dk = winograd.correlate_3x3_gradients(x, dy, kernel, (1, 1), transform)
+        dx, dk, db = winograd.correlate_3x3_gradients(x, dy, kernel, (1, 1), transform, True)
+        np.testing.assert_allclose(db, dy.astype(float).sum((0, 1, 2)), rtol=1e-4, atol=1e-3)
         np.testing.assert_allclose(dk, expected, rtol=1e-4, atol=1e-3)
         np.testing.assert_allclose(dx, framed[:, 1:-1, 1:-1], rtol=1e-4, atol=1e-4)
 
