@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from .core.spec import TensorSpec
-from .ops.matrix_pieces import LEAST_WORK, matrix_product
+from .ops.matrix_pieces import RATE, matrix_product
 from .ops.memory import PAGE
+from .ops.parallel import SHARE
 
 
 class Slot:
@@ -86,7 +87,7 @@ def product(x: Slot, y: Slot, out: np.ndarray) -> Callable[[], Any]:
     """A product of two matrices, of which either may be the transpose of another slot's."""
     first, second = x.turned, y.turned
     rows: Any = x.spec.shape
-    multiply = matrix_product if 2.0 * math.prod(rows) * y.spec.shape[1] >= LEAST_WORK else np.matmul
+    multiply = matrix_product if math.prod(rows) * y.spec.shape[1] / RATE >= 2 * SHARE else np.matmul
     if first is None and second is None:
         return call(multiply, [x, y], out=out)
     if first is None:

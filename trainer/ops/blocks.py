@@ -29,13 +29,14 @@ def in_blocks(kernel: Callable[..., None], *arrays: np.ndarray) -> np.ndarray:
     flat = [np.ascontiguousarray(a).reshape(-1) for a in arrays]
     result = out.reshape(-1)
 
-    size = block_size(first.size, BLOCK)
+    time = first.size / BLOCK * USUAL
+    size = block_size(first.size, BLOCK, time)
 
     def run(i: int) -> None:
         part = slice(i * size, (i + 1) * size)
         kernel(result[part], *[a[part] for a in flat])
 
-    run_blocks(run, -(-first.size // size), first.size / BLOCK * USUAL)
+    run_blocks(run, -(-first.size // size), time)
     return out
 
 

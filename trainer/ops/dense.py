@@ -44,7 +44,7 @@ def _kernel_of(rectified: bool) -> Callable[..., np.ndarray]:
         if out.size <= BLOCK:
             _finish(out, bias, rectified)
         else:
-            count = max(1, block_size(out.size, BLOCK) // out.shape[1])
+            count = max(1, block_size(out.size, BLOCK, out.size / RATE) // out.shape[1])
             steps = range(0, len(out), count)
             run_blocks(
                 lambda i: _finish(out[steps[i] : steps[i] + count], bias, rectified), len(steps), out.size / RATE

@@ -83,7 +83,8 @@ def gelu_and_slope(x: np.ndarray, *, approximate: bool, with_slope: bool = True)
     flat = np.ascontiguousarray(x).reshape(-1)
     results = [empty(flat.shape, flat.dtype) for _ in range(1 + with_slope)]
 
-    size = block_size(flat.size, BLOCK)
+    time = flat.size / BLOCK * TIME
+    size = block_size(flat.size, BLOCK, time)
 
     def run(i: int, work: np.ndarray) -> None:
         out, *slope = [a[i * size : (i + 1) * size] for a in results]
@@ -91,7 +92,5 @@ def gelu_and_slope(x: np.ndarray, *, approximate: bool, with_slope: bool = True)
         kernel(part, out, slope[0] if slope else None, work[:, : part.size])
 
     with np.errstate(under="ignore", over="ignore"):
-        run_blocks(
-            run, -(-flat.size // size), flat.size / BLOCK * TIME, lambda: empty((3, min(flat.size, size)), flat.dtype)
-        )
+        run_blocks(run, -(-flat.size // size), time, lambda: empty((3, min(flat.size, size)), flat.dtype))
     return tuple(a.reshape(x.shape) for a in results)

@@ -13,16 +13,14 @@ from typing import Literal
 
 import numpy as np
 
-from .parallel import LEAST, run_blocks, threads_here
+from .parallel import run_blocks, threads_for
 
 Order = Literal["C", "F"] | None
 
 UNIT = 12
 """Pieces begin at multiples of so many rows: OpenBLAS takes 4 or 12 columns of its matrices at once, our rows."""
-RATE = 7e4
-"""Products and sums that a core does in a microsecond, roughly."""
-LEAST_WORK = LEAST * RATE
-"""Products and sums below which a product is left whole."""
+RATE = 3.5e4
+"""Products with their sums that a core does in a microsecond, roughly."""
 WAKING = 60.0
 """Microseconds until another thread begins, roughly."""
 STACKS = 2
@@ -31,10 +29,10 @@ STACKS = 2
 
 def matrix_product(x: np.ndarray, y: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """`x @ y` of two matrices, the same bits for any number of threads."""
-    threads = threads_here()
-    work = 2.0 * x.size * y.shape[1]
-    if threads > 1 and work >= LEAST_WORK:
-        edges = edges_of(x.shape[0], threads, work / RATE)
+    time = x.size * y.shape[1] / RATE
+    threads = threads_for(time)
+    if threads > 1:
+        edges = edges_of(x.shape[0], threads, time)
         # a matrix times its own transpose is another routine of BLAS
         if not np.may_share_memory(x, y) and keeps_bits(
             x.shape, y.shape, _order(x), _order(y), x.dtype, y.dtype, edges
@@ -45,18 +43,19 @@ def matrix_product(x: np.ndarray, y: np.ndarray, out: np.ndarray | None = None) 
 
 def stacked_product(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """`x @ y` of two stacks of matrices, which NumPy multiplies one by one."""
-    work = 2.0 * x.size * y.shape[-1]
-    if threads_here() == 1 or work < LEAST_WORK or x.shape[:-2] != y.shape[:-2] or x.dtype != y.dtype:
+    time = x.size * y.shape[-1] / RATE
+    threads = threads_for(time)
+    if threads == 1 or x.shape[:-2] != y.shape[:-2] or x.dtype != y.dtype:
         return np.matmul(x, y)
     result = np.empty((*x.shape[:-1], y.shape[-1]), x.dtype)
-    step = -(-len(x) // (STACKS * threads_here()))
+    step = -(-len(x) // (STACKS * threads))
     starts = range(0, len(x), step)
 
     def multiply(i: int) -> None:
         part = slice(starts[i], starts[i] + step)
         np.matmul(x[part], y[part], out=result[part])
 
-    run_blocks(multiply, len(starts), work / RATE)
+    run_blocks(multiply, len(starts), time)
     return result
 
 
@@ -67,7 +66,7 @@ def _in_pieces(x: np.ndarray, y: np.ndarray, out: np.ndarray | None, edges: tupl
         part = slice(edges[i], edges[i + 1])
         np.matmul(x[part], y, out=result[part])
 
-    run_blocks(multiply, len(edges) - 1, 2.0 * x.size * y.shape[1] / RATE)
+    run_blocks(multiply, len(edges) - 1, x.size * y.shape[1] / RATE)
     return result
 
 

@@ -18,8 +18,8 @@ from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any
 
-LEAST = 300.0
-"""Microseconds of work below which it is not worth waking another thread."""
+SHARE = 150.0
+"""Microseconds of work for each thread below which it is not worth waking another."""
 WIDE = 1 << 17
 """Elements of a block, at most, where several threads work on an array."""
 LINE = 64
@@ -161,14 +161,14 @@ def run_blocks(
 ) -> None:
     """Call `task(0)` to `task(count - 1)`, which are independent of each other, on the threads there are.
 
-    microseconds: what all of them take on one core, roughly; below `LEAST` this is a plain loop
+    microseconds: what all of them take on one core, roughly; a little is done by fewer threads, or in a plain loop
     scratch: makes what a thread works with, memory above all; called once a thread, and passed on: `task(i, made)`
 
     An error is raised as a loop would raise it: that of the first block that fails; later ones may have been done.
     """
     here = _here
-    threads = min(here.threads, count)
-    if threads > 1 and microseconds >= LEAST and here.helpers is not None:
+    threads = min(threads_for(microseconds), count)
+    if threads > 1 and here.helpers is not None:
         job, before, here.threads = _Job(task, count, scratch, threads - 1), here.threads, 1
         try:
             here.helpers.run(job, threads - 1)
@@ -183,18 +183,19 @@ def run_blocks(
             task(i, made)
 
 
-def threads_here() -> int:
-    """How many threads the kernels that this thread calls may use."""
-    return _here.threads
+def threads_for(microseconds: float) -> int:
+    """How many threads a kernel that this thread calls may use for so much work."""
+    threads = _here.threads
+    return threads if threads == 1 else max(1, min(threads, int(microseconds / SHARE)))
 
 
-def block_size(size: int, usual: int) -> int:
+def block_size(size: int, usual: int, microseconds: float) -> int:
     """Elements of a block of a kernel whose results do not depend on where blocks begin; `usual` on one thread.
 
     With several, blocks are larger: each call of NumPy takes Python's lock, and finding it taken costs as much as
     computing some ten thousand elements.
     """
-    threads = _here.threads
+    threads = threads_for(microseconds)
     if threads == 1 or size <= usual:
         return usual
     even = -(-size // (threads * -(-size // (threads * WIDE))))

@@ -12,6 +12,7 @@ from ..core.emitter import Emitter, Value
 from ..core.errors import DtypeError, ShapeError, format_shape
 from ..core.spec import TensorSpec, same_shape
 from .blocks import BLOCK
+from .matrix_pieces import matrix_product
 from .memory import empty
 
 __all__: list[str] = []
@@ -118,11 +119,11 @@ def weight_gradients(
     rows[1:, :, features:-1] = sequence[:, :-1].transpose(1, 0, 2)
     rows[:1, :, features:-1] = 0 if start is None else start
     rows[:, :, -1] = 1
-    product = np.ascontiguousarray((slopes @ rows.reshape(steps * batch, -1)).T)
+    product = np.ascontiguousarray(matrix_product(slopes, rows.reshape(steps * batch, -1)).T)
     found = product[:features], product[features:-1], product[-1]
     if kernel is None:
         return found
-    d_x = (slopes.T @ kernel.T).reshape(steps, batch, features)
+    d_x = matrix_product(slopes.T, kernel.T).reshape(steps, batch, features)
     return np.ascontiguousarray(d_x.transpose(1, 0, 2)), *found
 
 

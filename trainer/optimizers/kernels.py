@@ -41,14 +41,15 @@ def run_in_blocks(kernel: Callable[..., None], flat: Sequence[np.ndarray], numbe
         work = _work(dtype, BLOCK)
         kernel(*flat, work[0, :size], work[1, :size], *numbers)
         return
-    step = block_size(size, BLOCK)
+    time = size / BLOCK * USUAL
+    step = block_size(size, BLOCK, time)
 
     def run(i: int, work: np.ndarray) -> None:
         parts = [a[i * step : (i + 1) * step] for a in flat]
         length = len(parts[0])
         kernel(*parts, work[0, :length], work[1, :length], *numbers)
 
-    run_blocks(run, -(-size // step), size / BLOCK * USUAL, lambda: _work(dtype, step))
+    run_blocks(run, -(-size // step), time, lambda: _work(dtype, step))
 
 
 class _Work(threading.local):

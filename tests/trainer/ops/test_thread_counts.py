@@ -90,8 +90,7 @@ KERNELS: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_bits_do_not_depend_on_threads(name, monkeypatch):
-    monkeypatch.setattr(parallel, "LEAST", 0.0)
-    monkeypatch.setattr(matrix_pieces, "LEAST_WORK", 0.0)
+    monkeypatch.setattr(parallel, "SHARE", 1e-9)
     kernel, made = KERNELS[name], []
     for threads in (1, 2, 3, 5):
         with on_threads(threads):
@@ -117,23 +116,26 @@ SHARED = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("threads", "size", "usual", "expected"),
-    [(1, 1 << 20, 1 << 15, 1 << 15), (2, 100, 1 << 15, 1 << 15), (2, 1 << 20, 1 << 15, 1 << 17),
-     (2, 535000, 1 << 15, 89216), (16, 535000, 1 << 15, 33472), (4, 1 << 17, 1 << 15, 1 << 15)],
-)  # fmt: skip
-def test_blocks_are_larger_with_threads(threads, size, usual, expected):
+# Threads, elements, the usual block, microseconds, and the elements of a block.
+SIZES = [
+    (1, 1 << 20, 1 << 15, 1e6, 1 << 15), (2, 100, 1 << 15, 1e6, 1 << 15), (2, 1 << 20, 1 << 15, 1e6, 1 << 17),
+    (2, 535000, 1 << 15, 1e6, 89216), (16, 535000, 1 << 15, 1e6, 33472), (16, 535000, 1 << 15, 500, 89216),
+    (4, 1 << 17, 1 << 15, 1e6, 1 << 15), (4, 1 << 20, 1 << 15, 200, 1 << 15),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("threads", "size", "usual", "microseconds", "expected"), SIZES)
+def test_blocks_are_larger_with_threads(threads, size, usual, microseconds, expected):
     with on_threads(threads):
-        assert parallel.block_size(size, usual) == expected
+        assert parallel.block_size(size, usual, microseconds) == expected
 
 
 @pytest.mark.parametrize("name", SHARED)
 def test_large_work_is_shared_out(name, monkeypatch):
     counts = []
     monkeypatch.setattr(parallel._Helpers, "run", lambda self, job, count: (counts.append(count), job.work()))
-    monkeypatch.setattr(matrix_pieces, "LEAST_WORK", 0.0)
     monkeypatch.setattr(matrix_pieces, "keeps_bits", lambda *given: True)
-    monkeypatch.setattr(parallel, "LEAST", 0.0)
+    monkeypatch.setattr(parallel, "SHARE", 1e-9)
     with on_threads(3):
         KERNELS[name]()
     assert counts
@@ -141,7 +143,6 @@ def test_large_work_is_shared_out(name, monkeypatch):
 
 
 def test_products_stay_whole_where_pieces_have_other_bits(monkeypatch):
-    monkeypatch.setattr(matrix_pieces, "LEAST_WORK", 0.0)
     monkeypatch.setattr(matrix_pieces, "UNIT", 1)
     given = (25, 300), (300, 40), "C", "C", np.dtype(np.float32), np.dtype(np.float32)
     matrix_pieces.keeps_bits.cache_clear()
