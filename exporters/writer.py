@@ -16,7 +16,7 @@ from ..trainer.core.tensor import Tensor
 from ..trainer.core.variable import Variable
 from .ir import OnnxGraph, OnnxNode
 from .origins import Origin, same_bits
-from .pooled_gates import gates_at_windows
+from .pooled_gradients import with_pooled_gradients
 from .sizes import SizeSources
 
 INT64 = np.dtype(np.int64)
@@ -379,7 +379,7 @@ def write_graph(
     writer.keeper = keeper
     for tensor, input_name in zip(graph.inputs, input_names, strict=True):
         writer.input(tensor, input_name)
-    nodes = gates_at_windows(graph)
+    nodes = with_pooled_gradients(graph)
     writer.kept.append(nodes)
     with promised():  # what the sizes have to be was checked when the graph was traced
         writer.lower(nodes)

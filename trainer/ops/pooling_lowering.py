@@ -1,4 +1,4 @@
-"""The gradient of max-pooling over windows that lie side by side, written in comparisons instead of positions."""
+"""Max-pooling over windows that lie side by side, and its gradient in comparisons instead of positions."""
 
 from __future__ import annotations
 
@@ -34,9 +34,23 @@ def spread_side_by_side(emit: Emitter, dy: Value, x: Value, pool: Any) -> Value:
     one along the next axis to the first row that does, and so on. Slices are taken, and put back, along one axis at a
     time, the last axis first: a copy each.
     """
-    sizes, outer = x.shape[2:], dy.shape[2:]
-    covered = [n * k for n, k in zip(outer, pool, strict=True)]
-    image = _covered(emit, x, sizes, covered)
+    image, shapes, levels, _ = _levels(emit, x, dy.shape[2:], pool)
+    gradient = dy
+    for slices, shape in zip(reversed(levels), shapes, strict=True):
+        gradient = _handed_down(emit, gradient, slices, shape)
+    return _cut_back(emit, emit.reshape(gradient, image.shape), x.shape[2:])
+
+
+def largest_side_by_side(emit: Emitter, x: Value, spec: TensorSpec, pool: Any) -> Value:
+    """The largest cell of each window, of the very slices that the gradient compares; see `lies_side_by_side`."""
+    return emit.reshape(_levels(emit, x, spec.shape[2:], pool)[3], spec.shape)
+
+
+def _levels(
+    emit: Emitter, x: Value, outer: Shape, pool: Any
+) -> tuple[Value, list[tuple[Size, ...]], list[list[Value]], Value]:
+    """The cells under windows, their shape for each axis, the slices for each axis from the last on, the largest."""
+    image = _covered(emit, x, [n * k for n, k in zip(outer, pool, strict=True)])
     shapes = _shapes(image, pool)
     levels: list[list[Value]] = []
     value = image
@@ -44,10 +58,7 @@ def spread_side_by_side(emit: Emitter, dy: Value, x: Value, pool: Any) -> Value:
         slices = _split(emit, value, shapes[axis], pool[axis])
         levels.append(slices)
         value = slices[0] if len(slices) == 1 else emit("Max", *slices)
-    gradient = dy
-    for slices, shape in zip(reversed(levels), shapes, strict=True):
-        gradient = _handed_down(emit, gradient, slices, shape)
-    return _cut_back(emit, emit.reshape(gradient, image.shape), sizes, covered)
+    return image, shapes, levels, value
 
 
 def _shapes(image: Value, pool: Sequence[int]) -> list[tuple[Size, ...]]:
@@ -82,8 +93,9 @@ def _handed_down(emit: Emitter, gradient: Value, slices: list[Value], shape: tup
     return emit("Concat", *shares, rest, axis=1, spec=TensorSpec(shape, gradient.dtype))
 
 
-def _covered(emit: Emitter, x: Value, sizes: Shape, covered: list[Size]) -> Value:
+def _covered(emit: Emitter, x: Value, covered: list[Size]) -> Value:
     """The cells under windows; those that lie behind the image are smaller than any other."""
+    sizes = x.shape[2:]
     behind = [max(0, m - n) for n, m in zip(sizes, covered, strict=True)]  # pyright: ignore
     if any(behind):
         amounts = emit.constant([0] * (2 + len(sizes) + 2) + behind, np.int64)
@@ -93,9 +105,9 @@ def _covered(emit: Emitter, x: Value, sizes: Shape, covered: list[Size]) -> Valu
     return crop(emit, x, (0,) * len(sizes), covered)
 
 
-def _cut_back(emit: Emitter, found: Value, sizes: Shape, covered: list[Size]) -> Value:
+def _cut_back(emit: Emitter, found: Value, sizes: Shape) -> Value:
     """The image in its own sizes, zero where no window was."""
-    kept = [min(n, m) for n, m in zip(sizes, covered, strict=True)]  # pyright: ignore
+    kept = [min(n, m) for n, m in zip(sizes, found.shape[2:], strict=True)]  # pyright: ignore
     found = crop(emit, found, (0,) * len(sizes), kept)
     behind = [(0, n - m) for n, m in zip(sizes, kept, strict=True)]
     return pad_image(emit, found, behind) if any(high for _, high in behind) else found

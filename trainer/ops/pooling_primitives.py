@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from .convolution_lowering import (
     lower_input_gradient,
     pad_image,
 )
-from .pooling_lowering import lies_side_by_side, spread_side_by_side
+from .pooling_lowering import largest_side_by_side, lies_side_by_side, spread_side_by_side
 from .windows import (
     Padding,
     channels,
@@ -108,6 +109,20 @@ max_pool_primitive = Primitive(
     vjp=(lambda g, out, x, **attributes: max_pool_gradient(g, x, **attributes),),
     residuals="inputs",
 )
+
+
+def _slices_lower(
+    emit: Emitter, x: Value, *, pool: Shape, strides: Shape, padding: Padding, channels_last: bool
+) -> Value:
+    image = channels_first(emit, x, channels_last)
+    if not lies_side_by_side(image, pool, strides, padding):
+        return _max_pool_lower(emit, x, pool=pool, strides=strides, padding=padding, channels_last=channels_last)
+    spec = _pooled_spec(image, pool, strides, padding)
+    return channels_back(emit, largest_side_by_side(emit, image, spec, pool), channels_last)
+
+
+max_pool_of_slices = replace(max_pool_primitive, lower=_slices_lower)
+"""For graphs that have the gradient as well, which compares the slices: nothing is computed but their maxima."""
 
 
 def _flat_choice(emit: Emitter, image: Value, spec: TensorSpec, pool: Shape, strides: Shape, padding: Padding) -> Value:
