@@ -203,24 +203,34 @@ gelu_primitive = Primitive("gelu", _gelu_run, infer_float, _gelu_lower, (_gelu_v
 
 
 def _gelu_training_lower(emit: Emitter, x: Value, *, approximate: bool) -> tuple[Value, Value]:
-    """Value and slope in operators, each in as few passes as they share: with `half = -x / 2` and `above = -(1 + bent)`
-    the value is `half * above`, the slope `(density - above) / 2`."""
-    half = emit("Mul", x, like(emit, -0.5, x))
-    if approximate:
-        squared = emit("Mul", x, x)
-        linear = like(emit, _SQRT_2_OVER_PI, x)
-        inner = emit("Add", emit("Mul", squared, like(emit, _CUBIC * _SQRT_2_OVER_PI, x)), linear)
-        bent = emit("Tanh", emit("Mul", inner, x))
-        steep = emit("Mul", squared, like(emit, -3 * _CUBIC * _SQRT_2_OVER_PI, x))
-        steep = emit("Mul", emit("Sub", steep, linear), half)
-        flat = emit("Sub", like(emit, 1, x), emit("Mul", bent, bent))
-        density = emit("Mul", emit("Mul", steep, flat), like(emit, 2, x))
+    """Value and slope in operators, each in as few passes as they share."""
+    return (_tanh_gelu if approximate else _erf_gelu)(emit, x)
+
+
+def _erf_gelu(emit: Emitter, x: Value) -> tuple[Value, Value]:
+    """With `u = x / sqrt(2)`: `x * share`, and `share + u exp(-u u) / sqrt(pi)`, where `share = (1 + erf(u)) / 2`."""
+    inner = emit("Mul", x, like(emit, _SQRT_HALF, x))
+    bent = float32_operator("Erf")(emit, inner)
+    if x.dtype == np.float32:  # a line between 0 and 1, in one pass
+        share = emit("HardSigmoid", bent, alpha=0.5, beta=0.5)
     else:
-        bent = float32_operator("Erf")(emit, emit("Mul", x, like(emit, _SQRT_HALF, x)))
-        bell = emit("Exp", emit("Mul", x, half))
-        density = emit("Mul", emit("Mul", x, bell), like(emit, 2 * _SQRT_HALF / math.sqrt(math.pi), x))
-    above = emit("Sub", like(emit, -1, x), bent)
-    return emit("Mul", half, above), emit("Mul", emit("Sub", density, above), like(emit, 0.5, x))
+        share = emit("Mul", emit("Add", bent, like(emit, 1, x)), like(emit, 0.5, x))
+    # where exp is infinite, the quotient is 0
+    density = emit("Div", inner, emit("Exp", emit("Mul", inner, inner)))
+    slope = emit("Add", emit("Mul", density, like(emit, 1 / math.sqrt(math.pi), x)), share)
+    return emit("Mul", x, share), slope
+
+
+def _tanh_gelu(emit: Emitter, x: Value) -> tuple[Value, Value]:
+    """With `share = sigmoid(x (c x x + b))`: `x * share`, and `share + x share (1 - share) (3 c x x + b)`."""
+    squared, linear = emit("Mul", x, x), like(emit, 2 * _SQRT_2_OVER_PI, x)
+    cubic = 2 * _CUBIC * _SQRT_2_OVER_PI
+    inner = emit("Add", emit("Mul", squared, like(emit, cubic, x)), linear)
+    share = emit("Sigmoid", emit("Mul", inner, x))
+    out = emit("Mul", x, share)
+    steep = emit("Add", emit("Mul", squared, like(emit, 3 * cubic, x)), linear)
+    steep = emit("Mul", steep, emit("Sub", like(emit, 1, x), share))
+    return out, emit("Add", emit("Mul", steep, out), share)
 
 
 def _gelu_training_vjp(
