@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..trainer.serialization import serialize_object
+from . import later
 from .configuration import layer_config
-from .model_registry import RECORDED
 from .recorded_checks import check_growth
 from .recorder import trace_mode
 from .recording import Recordings
@@ -58,7 +58,7 @@ def recorded_from_config(config: Mapping[str, Any]) -> Any:
 
 def build_recorded(model: Any) -> None:
     """Make the weights of recorded layers, by following what was recorded, in both modes."""
-    recorded = RECORDED["layers"](model)
+    recorded = later.recorded_layers(model)
     if not recorded or (model._plan is None and model._signature is None):
         return
     for layer in recorded:

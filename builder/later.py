@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .exporting import export_model
     from .feature_training import on_features
     from .loading import load_model, model_from_json
+    from .recorded_model import read_recorded, recorded_layers
     from .recording import Recordings
     from .rehearsal import rehearse
     from .remaking import made_again, recorded_clone, remade
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FlatProgram", "Held", "Recordings", "check_model", "export_model", "export_training", "load_model",
-    "load_weights", "made_again", "model_from_json", "on_features", "own_config", "print_summary", "recorded_clone",
-    "recorded_from_config", "rehearse", "remade", "save_model", "save_weights", "weights_apart", "write_model",
+    "load_weights", "made_again", "model_from_json", "on_features", "own_config", "print_summary", "read_recorded",
+    "recorded_clone", "recorded_from_config", "recorded_layers", "rehearse", "remade", "save_model", "save_weights",
+    "weights_apart", "write_model",
 ]  # fmt: skip
 
 __getattr__, __dir__ = loaded_later(
@@ -44,6 +46,7 @@ __getattr__, __dir__ = loaded_later(
         **dict.fromkeys(("load_model", "model_from_json"), ".loading"),
         "on_features": ".feature_training",
         **dict.fromkeys(("gives_maps", "original_file", "rewritten"), ".original"),
+        **dict.fromkeys(("read_recorded", "recorded_layers"), ".recorded_model"),
         "Recordings": ".recording",
         **dict.fromkeys(("made_again", "recorded_clone", "remade"), ".remaking"),
         "rehearse": ".rehearsal",

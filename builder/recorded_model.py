@@ -16,7 +16,6 @@ from .call_style import CallStyle
 from .layer import Layer
 from .model import Model
 from .model_files import ModelFiles
-from .model_registry import RECORDED
 from .recorded_checks import check_recorded, used_numbers
 from .recorded_program import Program
 from .recording_parts import read_parts
@@ -279,7 +278,3 @@ def read_recorded(config: Mapping[str, Any], reason: str) -> Any:
 def recorded_layers(model: Any) -> list[RecordedLayer]:
     """The layers of a model, itself among them, whose classes are not here."""
     return [x for x in model.walk_layers() if isinstance(x, RecordedLayer)]
-
-
-RECORDED["read"] = read_recorded
-RECORDED["layers"] = recorded_layers

@@ -5,12 +5,12 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from .model_registry import RECORDED
+from . import later
 
 
 def absent_classes(model: Any) -> list[str]:
     """Names of the classes that are not here, in order of first use."""
-    layers = [layer for layer in RECORDED["layers"](model) if not layer._forced]
+    layers = [layer for layer in later.recorded_layers(model) if not layer._forced]
     return list(dict.fromkeys(layer.recorded_class for layer in layers))
 
 
@@ -31,7 +31,7 @@ def _lost(model: Any) -> list[str]:
     names = absent_classes(model)
     if not names:
         return []
-    layers = RECORDED["layers"](model)
+    layers = later.recorded_layers(model)
     many = len(names) > 1
     lines = [
         f"{'classes' if many else 'class'} {', '.join(names)} {'are' if many else 'is'} not here; what was recorded "

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ..trainer.core import tree
+from . import later
 from .architecture import build_recorded
 from .configuration import constructor
 from .layer import Layer
-from .model_registry import RECORDED
 from .recording import Recordings
 from .sharing import items_written, plain_config, replacing, write_layer, writing
 
@@ -104,9 +104,9 @@ def recorded_clone(
         numbers = {id(item): number for number, item in items_written().items()}
     layers = [] if clone is None else _replaced(model, recursive)
     with replacing({numbers[id(x)]: _maker(clone, x) for x in layers if id(x) in numbers}):
-        twin = RECORDED["read"](entry, "it was cloned")
+        twin = later.read_recorded(entry, "it was cloned")
     if call is not None:
-        for layer in RECORDED["layers"](twin) if recursive else [twin]:
+        for layer in later.recorded_layers(twin) if recursive else [twin]:
             layer._call_function = call
     if hasattr(twin, "plan"):
         build_recorded(twin)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from ..trainer.custom_objects import get_registered_name, is_registered
 from ..trainer.serialization import deserialize_object, serialize_object
-from .model_registry import RECORDED
+from . import later
 
 
 class Recordings(Protocol):
@@ -188,7 +188,7 @@ def objects_read() -> dict[int, Any]:
 
 def _class_or_recording(config: Mapping[str, Any], plain: Mapping[str, Any]) -> Any:
     """A layer of its class where that is known and takes the configuration; otherwise what was recorded of it."""
-    read = RECORDED["read"]
+    read = later.read_recorded
     if config["recorded"].get("forced"):
         return read(config, "it is called where only its operations were recorded")
     if plain.get("config") is None:
