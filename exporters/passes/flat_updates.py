@@ -47,14 +47,18 @@ class _Update:
     key: Any = None
 
 
-def flatten_updates(graph: OnnxGraph, opset: int, state: Mapping[str, str]) -> list[FlatRow]:
+def flatten_updates(
+    graph: OnnxGraph, opset: int, state: Mapping[str, str], largest: int = LARGEST, unit: int = 1
+) -> list[FlatRow]:
     """Before: any valid graph. After: updates of small variables that differ in shapes only are one update of vectors,
     which are new inputs and outputs in the place of the variables' own; variables that are read elsewhere stay inputs.
 
     state: for inputs, the output with their next value
+    largest: elements up to which a variable is small
+    unit: of how many elements a variable has to be a multiple, so that its neighbours start where they should
     """
     groups: dict[Any, list[_Update]] = {}
-    for update in _Finder(graph, state).updates():
+    for update in _Finder(graph, state, largest, unit).updates():
         groups.setdefault(update.key, []).append(update)
     shared = Shared(graph, opset)
     rows: list[FlatRow] = []
@@ -68,11 +72,21 @@ def flatten_updates(graph: OnnxGraph, opset: int, state: Mapping[str, str]) -> l
     return rows
 
 
+class _Component:
+    """Elementwise nodes that hang together, by their places, and the places of the outputs that they make."""
+
+    def __init__(self, outputs: list[int], nodes: set[int]) -> None:
+        self.outputs = outputs
+        self.nodes = nodes
+
+
 class _Finder:
     """Finds updates: elementwise nodes that nothing reads but the next values they lead to."""
 
-    def __init__(self, graph: OnnxGraph, state: Mapping[str, str]) -> None:
+    def __init__(self, graph: OnnxGraph, state: Mapping[str, str], largest: int, unit: int) -> None:
         self.graph = graph
+        self.largest = largest
+        self.unit = unit
         self.made = graph.producers()
         self.place = {id(node): i for i, node in enumerate(graph.nodes)}
         self.uses = graph.uses()
@@ -80,21 +94,25 @@ class _Finder:
 
     def updates(self) -> list[_Update]:
         """All updates of small variables, in the order of the graph's outputs."""
-        components: list[tuple[list[str], set[int]]] = []
-        for name in self.graph.outputs:
+        components: dict[int, _Component] = {}  # by the place of each of its nodes
+        for place, name in enumerate(self.graph.outputs):
             spec = self.graph.specs.get(name)
             if name not in self.state or spec is None or not self._is_small(spec):
                 continue
             nodes = self._elementwise(name, spec, set())
-            joined = [c for c in components if c[1] & nodes]
-            components = [c for c in components if not c[1] & nodes]
-            names = [*[x for c in joined for x in c[0]], name]
-            components.append((names, nodes.union(*[c[1] for c in joined])))
-        found = [self._update(names) for names, nodes in components if nodes]
-        return [update for update in found if update is not None]
+            joined = {id(c): c for c in [components[i] for i in nodes if i in components]}.values()
+            outputs = [place, *[x for c in joined for x in c.outputs]]
+            whole = _Component(outputs, nodes.union(*[c.nodes for c in joined]))
+            components.update(dict.fromkeys(whole.nodes, whole))
+        found = sorted([sorted(c.outputs) for c in {id(c): c for c in components.values()}.values()])
+        updates = [self._update([self.graph.outputs[i] for i in outputs]) for outputs in found]
+        return [update for update in updates if update is not None]
 
     def _is_small(self, spec: TensorSpec) -> bool:
-        return all(isinstance(n, int) for n in spec.shape) and 1 < prod(spec.shape) <= LARGEST
+        if not all(isinstance(n, int) for n in spec.shape):
+            return False
+        count = prod(spec.shape)
+        return 1 < count <= self.largest and count % self.unit == 0
 
     def _elementwise(self, name: str, spec: TensorSpec, cut: set[str]) -> set[int]:
         """Places of the elementwise nodes behind a value, as far as all is of its shape."""

@@ -15,7 +15,7 @@ from .layout import settle_layout
 from .names import name_weights
 from .neutral import merge_casts, merge_reshapes, remove_neutral
 from .ones import keep_reduced, reshape_ones
-from .products import fuse_gemm
+from .products import fuse_gemm, turn_operands
 from .repeated import drop_expansions
 from .scope import Scope, Shared
 
@@ -34,6 +34,7 @@ FUSING: tuple[Pass, ...] = (
     fold_padding,
     fold_normalization,
     fold_bias,
+    turn_operands,
     fuse_gemm,
     reshape_ones,
     keep_reduced,

@@ -14,7 +14,7 @@ from sardonyx.exporters.passes.layout import settle_layout
 from sardonyx.exporters.passes.names import name_weights
 from sardonyx.exporters.passes.neutral import merge_casts, merge_reshapes, remove_neutral
 from sardonyx.exporters.passes.ones import keep_reduced, reshape_ones
-from sardonyx.exporters.passes.products import fuse_gemm
+from sardonyx.exporters.passes.products import fuse_gemm, turn_operands
 from sardonyx.exporters.passes.repeated import average_early, drop_expansions
 from sardonyx.exporters.passes.scope import Scope, Shared
 from sardonyx.trainer.core.spec import TensorSpec
@@ -46,6 +46,7 @@ def f32(*shape):
     return np.ones(shape, np.float32)
 
 
+TURN = ("Transpose x -> t", {"perm": [1, 0]})
 IMAGE, TURNED = ("b", 4, 5, 3), ("b", 3, 4, 5)
 
 # Name, pass, graph, operators after it ("a b"), whether it says that something changed.
@@ -215,6 +216,51 @@ CASES = [
         ),
         "MatMul Add Mul",
         False,
+    ),
+    *[
+        (
+            f"turned_{name}",
+            turn_operands,
+            graph([x, f"{product} -> y"], {"x": shape, "t": shape[::-1], "y": (9, 9)}, w=f32(2, 2)),
+            after,
+            after.endswith("Gemm"),
+        )
+        for name, x, product, shape, after in (
+            ("left", TURN, "MatMul t w", (2, 3), "Transpose Gemm"),
+            ("right", TURN, "MatMul w t", (3, 2), "Transpose Gemm"),
+            ("both", TURN, "MatMul t t", (2, 2), "Transpose Gemm"),
+            ("nothing", "Relu x -> t", "MatMul t w", (2, 2), "Relu MatMul"),
+        )
+    ],
+    (
+        "turned_rank_3",
+        turn_operands,
+        graph(
+            [("Transpose x -> t", {"perm": [0, 2, 1]}), "MatMul t w -> y"],
+            {"x": (5, 2, 3), "t": (5, 3, 2), "y": (5, 3, 2)},
+            w=f32(2, 2),
+        ),
+        "Transpose MatMul",
+        False,
+    ),
+    (
+        "turned_back",
+        turn_operands,
+        graph([TURN, ("Gemm t w -> y", {"transA": 1})], {"x": (2, 2), "t": (2, 2), "y": (2, 2)}, w=f32(2, 2)),
+        "Transpose MatMul",
+        True,
+    ),
+    (
+        "gemm_of_turned",
+        fuse_gemm,
+        graph(
+            [("Gemm x w -> a", {"transB": 1}), "Add a c -> y"],
+            {"x": ("b", 2), "a": ("b", 3), "y": ("b", 3)},
+            w=f32(3, 2),
+            c=f32(3),
+        ),
+        "Gemm Gemm",
+        True,
     ),
     (
         "normalization",
