@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dims import Shape, Size, is_static
+from ..core.dims import Shape, Size, is_static, product
 from ..core.emitter import Emitter, Value
 from ..core.spec import TensorSpec
 from .convolution_lowering import channels_first, crop, flat_pads, framed, in_float32, pad_image, steps
@@ -86,6 +86,14 @@ def _as_volume(
     out = crop(emit, emit("Conv", volume, weights, spec=spec, **attributes), (0,) * rank, taps)
     out = emit.reshape(out, (filters, *taps, depth))
     return emit.transpose(out, (*range(1, rank + 2), 0))
+
+
+def _as_one_product(emit: Emitter, patches: Value, dy: Value, rows: int, filters: int) -> Value:
+    """The product over cells and images at once: where one for each image would be larger than what is multiplied."""
+    cells = product((patches.shape[0], patches.shape[3]))
+    left = emit.reshape(emit.transpose(patches, (2, 1, 0, 3)), (rows, cells))
+    right = emit.reshape(emit.transpose(dy, (1, 0, *range(2, dy.rank))), (filters, cells))
+    return emit("MatMul", left, emit.transpose(right, (1, 0)), spec=TensorSpec((rows, filters), dy.dtype))
 
 
 WIDEST = 64
@@ -183,10 +191,13 @@ def _as_patches(
         stops = [start + (n - 1) * s + 1 for start, n, s in zip(starts, dy.shape[2:], strides, strict=True)]
         bounds = emit.constant(starts, np.int64), emit.constant(stops, np.int64)
         spec = TensorSpec((*x.shape[:2], *dy.shape[2:]), x.dtype)
-        part = emit("Slice", x, *bounds, axes, every, spec=spec)
+        part = x if x.shape[2:] == dy.shape[2:] else emit("Slice", x, *bounds, axes, every, spec=spec)
         seen.append(emit.reshape(part, (batch, groups, inner, cells)))
     spec = TensorSpec((batch, groups, len(seen) * inner, cells), x.dtype)
     patches = emit("Concat", *seen, axis=2, spec=spec) if len(seen) > 1 else seen[0]
+    rows = len(seen) * inner
+    if groups == 1 and rows * filters > (rows + filters) * cells:
+        return emit.reshape(_as_one_product(emit, patches, dy, rows, filters), (*taps, inner, filters))
     gradient = emit.transpose(emit.reshape(dy, (batch, groups, filters, cells)), (0, 1, 3, 2))
     products = emit("MatMul", patches, gradient, spec=TensorSpec((*spec.shape[:3], filters), x.dtype))
     spec = TensorSpec(products.shape[1:], x.dtype)

@@ -20,6 +20,7 @@ CASES = {
     "three channels": ((3, 8, 8, 3), (5, 5, 3, 8), {"padding": "same"}),
     "1x1": ((3, 6, 6, 12), (1, 1, 12, 7), {}),
     "1x1, strides": ((3, 7, 6, 12), (1, 1, 12, 7), {"strides": 2}),
+    "1x1, few cells": ((3, 2, 2, 12), (1, 1, 12, 7), {}),
     "groups": ((2, 8, 8, 6), (3, 3, 2, 9), {"padding": "same"}),
     "depthwise": ((2, 8, 8, 6), (3, 3, 1, 6), {"padding": "same"}),
     "depthwise, two each": ((2, 8, 8, 5), (3, 3, 1, 10), {"strides": 2}),
