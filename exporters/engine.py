@@ -11,10 +11,13 @@ from ..trainer.core.dims import is_static
 from ..trainer.core.graph import Graph
 from .convert import DEFAULT_OPSET
 from .passes.flat_updates import flatten_updates
-from .resident import Resident, resident, resident_row
+from .resident import Resident, bring_over, resident, resident_row
 from .runtime import device_value, engine_device, explain, session
 from .serialize import model_proto
 from .state_graph import StateGraph
+
+ROWS_ON_GPU = {"largest": 1 << 22, "unit": 32}
+"""There starting an operator takes longer than moving 16 MB, and weights start at multiples of 128 bytes."""
 
 
 class Engine:
@@ -28,7 +31,7 @@ class Engine:
         self.state = StateGraph(graph)
         lowered = self.state.lower(on_gpu=device != "cpu")
         next_names = {self.state.names[v]: self.state.new_name(v) for v in self.state.assigned}
-        self.rows = flatten_updates(lowered, DEFAULT_OPSET, next_names) if device == "cpu" else []
+        self.rows = flatten_updates(lowered, DEFAULT_OPSET, next_names, **(ROWS_ON_GPU if device != "cpu" else {}))
         named = {name: v for v, name in self.state.names.items()}
         self.beside = [[named[name] for name in row.states] for row in self.rows]
         in_rows = {v for variables in self.beside for v in variables}
@@ -79,33 +82,30 @@ class Engine:
             homes = self._settle()
             binding = self._bind(), [id(home) for home in homes]
             self.bindings[tuple([home.place for home in homes])] = binding
-        for home in homes:
-            if home.stale:
-                home.take_over()
+        if any(home.stale for home in homes):
+            bring_over(homes)
         return binding[0]
 
     def _settle(self) -> list[Resident]:
         """The buffers of all variables, side by side where the graph wants it."""
         for variables in self.beside:
-            resident_row(variables)
+            resident_row(variables, self.device)
         return [resident(variable, self.device) for variable in self.state.variables]
 
     def _bind(self) -> Any:
         binding = self.running.io_binding()
         names = self.state.names
         for variable in self.read:
-            home = resident(variable, self.device)
-            binding.bind_ortvalue_input(names[variable], home.values[home.place])
+            resident(variable, self.device).bind(binding, names[variable])
         for name, buffer in zip(self.state.outputs, self.buffers, strict=True):
             if buffer is not None:
                 binding.bind_ortvalue_output(name, device_value(buffer, "cpu"))
         self.homes = [resident(variable, self.device) for variable in self.state.assigned]
         for variable in self.alone:
-            home = resident(variable, self.device)
-            binding.bind_ortvalue_output(self.state.new_name(variable), home.values[1 - home.place])
+            resident(variable, self.device).bind_next(binding, self.state.new_name(variable))
         for row, variables in zip(self.rows, self.beside, strict=True):
-            kept = resident_row(variables)
+            kept = resident_row(variables, self.device)
             if row.name in self.declared:
-                binding.bind_ortvalue_input(row.name, kept.values[kept.place])
-            binding.bind_ortvalue_output(row.new_name, kept.values[1 - kept.place])
+                binding.bind_ortvalue_input(row.name, kept.buffers.values[kept.place])
+            binding.bind_ortvalue_output(row.new_name, kept.buffers.values[1 - kept.place])
         return binding

@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 
 import sardonyx as sx
+from sardonyx.exporters import resident
+from sardonyx.exporters.convert import DEFAULT_OPSET
+from sardonyx.exporters.engine import ROWS_ON_GPU
+from sardonyx.exporters.passes.flat_updates import flatten_updates
 from sardonyx.exporters.resident import Resident
+from sardonyx.exporters.state_graph import StateGraph
 
 ONE = np.ones((), "float32")
 SHAPES = ((3, 4), (4,), (2, 2, 2), (5,))
@@ -75,7 +80,7 @@ def test_small_variables_lie_side_by_side() -> None:
     assert [is_beside(v) for v in variables] == [True, True, True, True, False]
     first = variables[0]._home
     assert isinstance(first, Resident) and first.row is not None
-    assert first.row.arrays[0].size == sum(int(np.prod(shape)) for shape in SHAPES)
+    assert first.row.buffers.values[0].shape()[0] == sum(int(np.prod(shape)) for shape in SHAPES)
 
 
 def test_steps_that_want_different_rows_take_turns() -> None:
@@ -109,3 +114,30 @@ def test_training_steps_keep_no_second_memory_for_their_values() -> None:
         step(ONE)
     (compiled,) = step.traces.values()
     assert not compiled.engine.running.get_session_options().enable_mem_pattern
+
+
+def test_values_on_a_device_of_its_own_are_read_and_written_in_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU's memory is no array of NumPy's; here the CPU's plays its part."""
+    made = resident.device_value
+    monkeypatch.setattr(resident, "device_value", lambda array, device: made(array.copy(), "cpu"))
+    variables = some_variables()
+    before = [v.numpy() for v in variables]
+    row = resident.resident_row(variables, "cuda")
+    assert row.buffers.arrays is None and resident.resident_row(variables, "cuda") is row
+    variables[1].assign(np.full(4, 7.0, "float32"))
+    assert row.homes[1].stale
+    resident.bring_over(row.homes)
+    assert not row.homes[1].stale
+    expected = [*before[:1], np.full(4, 7.0, "float32"), *before[2:]]
+    for home, value in zip(row.homes, expected, strict=True):
+        np.testing.assert_array_equal(home.fetch(), value)
+    np.testing.assert_array_equal(row.buffers.values[0].numpy(), np.concatenate([x.reshape(-1) for x in expected]))
+
+
+def test_rows_of_a_gpu_hold_large_variables_that_leave_their_neighbours_aligned() -> None:
+    variables = [sx.Variable(np.ones(shape, "float32")) for shape in ((300, 200), (64,), (5,), (16, 4), (2, 16))]
+    step = step_for(variables, sx.optimizers.SGD(0.1))
+    state = StateGraph(sx.trace(step, sx.TensorSpec(())))
+    names = {state.names[v]: state.new_name(v) for v in state.assigned}
+    (row,) = flatten_updates(state.lower(on_gpu=True), DEFAULT_OPSET, names, **ROWS_ON_GPU)
+    assert row.states == [state.names[variables[i]] for i in (0, 1, 3, 4)]
