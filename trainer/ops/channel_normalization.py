@@ -251,27 +251,27 @@ def _training_gradient_lower(
     axis: int,
     epsilon: float,
 ) -> tuple[Value, ...]:
-    axes = other_axes(x.rank, axis)
-    image, g = channel_axis_first(emit, x, axis), channel_axis_first(emit, dy, axis)
+    # the deviation, as the way forward has it: where both are in one graph, it is computed once
+    kept = tuple(n if a == axis else 1 for a, n in enumerate(x.shape))
+    deviation = channel_axis_first(emit, emit("Sub", x, emit.reshape(mean, kept)), axis)
+    g = channel_axis_first(emit, dy, axis)
     dtype, vector = x.dtype, TensorSpec((x.shape[axis],), x.dtype)
     one, zero = (constant_of(emit, value, vector.shape, dtype) for value in (1.0, 0.0))
-    standard = emit("BatchNormalization", image, one, zero, mean, variance, epsilon=epsilon)
     axes = other_axes(x.rank, 1)
-    dscale = emit_reduce(emit, "ReduceSum", emit("Mul", g, standard), axes, vector, keepdims=False)
-    dbias = emit_reduce(emit, "ReduceSum", g, axes, vector, keepdims=False)
     inverse = emit_root(emit, variance, epsilon)
+    along = emit_reduce(emit, "ReduceSum", emit("Mul", g, deviation), axes, vector, keepdims=False)
+    dscale = emit("Mul", along, inverse)
+    dbias = emit_reduce(emit, "ReduceSum", g, axes, vector, keepdims=False)
     factor = emit("Mul", scale, inverse)
     count = emit.cast(emit.size(product([x.shape[a] for a in other_axes(x.rank, axis)])), dtype)
     share = emit("Neg", emit("Div", factor, count))
-    slope, shift = emit("Mul", share, dscale), emit("Mul", share, dbias)
+    slope, shift = emit("Mul", emit("Mul", share, dscale), inverse), emit("Mul", share, dbias)
     if dmean is not None:
         shift = emit("Add", shift, emit("Div", dmean, count))
     if dvariance is not None:
-        twice = emit("Div", emit("Add", dvariance, dvariance), count)
-        # (x - mean) is the standardised x over r
-        slope = emit("Add", slope, emit("Div", twice, inverse))
+        slope = emit("Add", slope, emit("Div", emit("Add", dvariance, dvariance), count))
     first = emit("BatchNormalization", g, factor, shift, zero, one, epsilon=0.0)
-    second = emit("BatchNormalization", standard, slope, zero, zero, one, epsilon=0.0)
+    second = emit("BatchNormalization", deviation, slope, zero, zero, one, epsilon=0.0)
     return channel_axis_back(emit, emit("Add", first, second), axis), dscale, dbias
 
 
