@@ -43,6 +43,7 @@ CASES = [
     ("no_bias", pooled, (2, 10, 10, 16), WIDE, False, ALL, ALL[:1]),
     ("no_bias_odd_sizes", pooled, (2, 13, 11, 16), WIDE, False, ALL, ALL[:1]),
     ("no_bias_one_image", pooled, (1, 6, 10, 16), WIDE, False, ALL, ALL[:1]),
+    ("few_filters", pooled, (2, 10, 11, 24), (3, 3, 24, 16), True, ALL, ALL[:1]),
     ("same", lambda x, k, b: pooled(x, k, b, padding="same"), (2, 8, 12, 16), WIDE, False, ALL, ALL[:1]),
     ("few_channels", pooled, (2, 10, 10, 3), (3, 3, 3, 8), True, RELU, RELU),
     ("stride", lambda x, k, b: pooled(x, k, b, strides=2), (2, 13, 13, 16), WIDE, True, RELU, RELU),
