@@ -17,7 +17,7 @@ from sardonyx.exporters.resident import Resident
 from sardonyx.exporters.state_graph import StateGraph
 
 ONE = np.ones((), "float32")
-SHAPES = ((3, 4), (4,), (2, 2, 2), (5,))
+SHAPES = ((8, 4), (32,), (2, 4, 4), (64,))
 OPTIMIZERS: dict[str, Callable[[], Any]] = {
     "sgd": lambda: sx.optimizers.SGD(0.1),
     "nesterov": lambda: sx.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
@@ -73,7 +73,7 @@ def test_updates_side_by_side_are_those_of_numpy(name: str) -> None:
 
 
 def test_small_variables_lie_side_by_side() -> None:
-    variables = [*some_variables(), sx.Variable(np.ones((200, 200), "float32"))]
+    variables = [*some_variables(), sx.Variable(np.ones((2049, 2048), "float32"))]
     step = sx.function(step_for(variables, sx.optimizers.Adam()))
     for _ in range(3):
         step(ONE)
@@ -102,7 +102,7 @@ def test_a_value_assigned_from_python_is_seen_in_its_row() -> None:
     for turn in range(4):
         if turn == 2:
             for variables in (here, there):
-                variables[1].assign(np.full(4, 3.0, "float32"))
+                variables[1].assign(np.full(32, 3.0, "float32"))
         np.testing.assert_allclose(np.asarray(compiled(ONE)), np.asarray(plain(ONE)), rtol=1e-5)
     for a, b in zip(here, there, strict=True):
         np.testing.assert_allclose(b.numpy(), a.numpy(), rtol=1e-5, atol=1e-6)
@@ -124,11 +124,11 @@ def test_values_on_a_device_of_its_own_are_read_and_written_in_their_place(monke
     before = [v.numpy() for v in variables]
     row = resident.resident_row(variables, "cuda")
     assert row.buffers.arrays is None and resident.resident_row(variables, "cuda") is row
-    variables[1].assign(np.full(4, 7.0, "float32"))
+    variables[1].assign(np.full(32, 7.0, "float32"))
     assert row.homes[1].stale
     resident.bring_over(row.homes)
     assert not row.homes[1].stale
-    expected = [*before[:1], np.full(4, 7.0, "float32"), *before[2:]]
+    expected = [*before[:1], np.full(32, 7.0, "float32"), *before[2:]]
     for home, value in zip(row.homes, expected, strict=True):
         np.testing.assert_array_equal(home.fetch(), value)
     np.testing.assert_array_equal(row.buffers.values[0].numpy(), np.concatenate([x.reshape(-1) for x in expected]))
