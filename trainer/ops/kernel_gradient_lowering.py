@@ -192,14 +192,15 @@ def _as_patches(
         bounds = emit.constant(starts, np.int64), emit.constant(stops, np.int64)
         spec = TensorSpec((*x.shape[:2], *dy.shape[2:]), x.dtype)
         part = x if x.shape[2:] == dy.shape[2:] else emit("Slice", x, *bounds, axes, every, spec=spec)
-        seen.append(emit.reshape(part, (batch, groups, inner, cells)))
-    spec = TensorSpec((batch, groups, len(seen) * inner, cells), x.dtype)
-    patches = emit("Concat", *seen, axis=2, spec=spec) if len(seen) > 1 else seen[0]
-    rows = len(seen) * inner
+        seen.append(part if groups == 1 else emit.reshape(part, (batch, groups, inner, cells)))
+    rows, axis = len(seen) * inner, 1 if groups == 1 else 2
+    shape = (*seen[0].shape[:axis], rows, *seen[0].shape[axis + 1 :])
+    joined = emit("Concat", *seen, axis=axis, spec=TensorSpec(shape, x.dtype)) if len(seen) > 1 else seen[0]
+    patches = emit.reshape(joined, (batch, groups, rows, cells))
     if groups == 1 and rows * filters > (rows + filters) * cells:
         return emit.reshape(_as_one_product(emit, patches, dy, rows, filters), (*taps, inner, filters))
     gradient = emit.transpose(emit.reshape(dy, (batch, groups, filters, cells)), (0, 1, 3, 2))
-    products = emit("MatMul", patches, gradient, spec=TensorSpec((*spec.shape[:3], filters), x.dtype))
+    products = emit("MatMul", patches, gradient, spec=TensorSpec((batch, groups, rows, filters), x.dtype))
     spec = TensorSpec(products.shape[1:], x.dtype)
     total = emit("ReduceSum", products, emit.constant([0], np.int64), keepdims=0, spec=spec)
     if groups == 1:
