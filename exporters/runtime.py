@@ -32,6 +32,7 @@ def session(
 
     device: `"auto"` takes a GPU where onnxruntime can use one, `"cuda"` demands it
     providers: onnxruntime's own names, or pairs of name and options; they decide instead of `device`
+    optimize: let onnxruntime's passes over the graph run, which for thousands of nodes take seconds
     threads: of one operator; 0 leaves it to onnxruntime
     weights: of initializers that the model says lie elsewhere; the session reads them where they are, without a copy
     plan_memory: one block for all values, laid out after the first run, whose own memory is kept beside it; without,
