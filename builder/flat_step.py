@@ -18,7 +18,7 @@ from ..trainer.core.trace import trace
 from ..trainer.core.variable import Variable
 from ..trainer.loop import steps
 from . import later
-from .function import signature_of
+from .function import are_like, is_flat, kinds_of, signature_of
 from .settings import is_users, own_functions
 from .tracking import leaves
 
@@ -58,7 +58,7 @@ class FlatStep:
         self.made_anew = [(i, slot) for i, slot in zip(found, slots, strict=False) if not slot.is_fixed]
         self.structure = graph.outputs[1]
         self.logs = slots[len(found) :]
-        self.names = list(self.structure) if _is_flat(self.structure) else None
+        self.names = list(self.structure) if is_flat(self.structure) else None
 
     def finish(self) -> Any:
         """What follows a run of the program: the update and the next values of state; returns the logs."""
@@ -98,13 +98,6 @@ def _are_equal(x: Any, y: Any) -> bool:
 
 def _array(leaf: Any) -> Any:
     return leaf.array if isinstance(leaf, Tensor) else np.asarray(leaf)
-
-
-def _is_flat(structure: Any) -> bool:
-    """Whether logs are a dictionary of tensors in the order in which they are flattened."""
-    return type(structure) is dict and all(isinstance(x, Tensor) for x in structure.values()) and (
-        list(structure) == sorted(structure)
-    )  # fmt: skip
 
 
 def _spec(leaf: Any) -> Any:
@@ -210,7 +203,7 @@ class PlainSteps:
         if self.watch is not None and not self.is_undisturbed and not self.watch.is_unchanged():
             self.forget()
         latest = self.latest
-        if latest is not None and type(data) is tuple and _are_like(data, latest[0]):
+        if latest is not None and type(data) is tuple and are_like(data, latest[0]):
             return latest[1](step, data, data)
         parts = tree.flatten(list(data))
         key = signature_of(parts)
@@ -222,8 +215,9 @@ class PlainSteps:
             trial = self._make(key, data)
             if trial is None:
                 return step(data)
-        if all(type(x) is np.ndarray for x in data):
-            self.latest = [(x.shape, x.dtype) for x in data], trial
+        kinds = kinds_of(data)
+        if kinds is not None:
+            self.latest = kinds, trial
         return trial(step, data, parts)
 
     def _make(self, key: Any, data: Any) -> _Trial | None:
@@ -244,16 +238,6 @@ class PlainSteps:
         self.programs.clear()
         self.seen.clear()
         self.watch = self.latest = None
-
-
-def _are_like(data: tuple[Any, ...], kinds: list[Any]) -> bool:
-    """Whether data are arrays of known shapes and dtypes."""
-    if len(data) != len(kinds):
-        return False
-    for x, (shape, dtype) in zip(data, kinds, strict=True):
-        if type(x) is not np.ndarray or x.shape != shape or x.dtype != dtype:
-            return False
-    return True
 
 
 class _Trial:

@@ -35,6 +35,7 @@ class Compiled:
         graph = trace(function, *specs[0], **specs[1])
         self.structure = graph.outputs
         self.leaves = tree.flatten(graph.outputs)
+        self.names = list(graph.outputs) if is_flat(graph.outputs) else None
         give_back()  # of the first step, which ran on NumPy, so that the engine can have it
         self.engine = exporters.Engine(graph, device, step_threads())
 
@@ -42,6 +43,12 @@ class Compiled:
         """Results as arrays, in the function's structure."""
         results = iter(self.engine(arrays))
         return tree.pack_sequence_as(self.structure, [None if x is None else next(results) for x in self.leaves])
+
+    def logs(self, arrays: list[np.ndarray]) -> Any:
+        """Results that are logs of a step, numbers as such where they are a flat dictionary."""
+        if self.names is None:
+            return self(arrays)
+        return {name: x if x.ndim else x.item() for name, x in zip(self.names, self.engine(arrays), strict=True)}
 
     @property
     def nbytes(self) -> int:
@@ -65,6 +72,28 @@ def signature_of(leaves: list[Any]) -> tuple[Any, ...]:
     return tuple(
         [(x.shape, x.dtype.str) if isinstance(x, (Tensor, np.ndarray)) else (type(x), _by_value(x)) for x in leaves]
     )
+
+
+def is_flat(structure: Any) -> bool:
+    """Whether logs are a dictionary of tensors in the order in which they are flattened."""
+    return type(structure) is dict and all(isinstance(x, Tensor) for x in structure.values()) and (
+        list(structure) == sorted(structure)
+    )  # fmt: skip
+
+
+def kinds_of(data: tuple[Any, ...]) -> list[Any] | None:
+    """Shapes and dtypes of a batch of plain arrays; None for any other."""
+    return [(x.shape, x.dtype) for x in data] if all(type(x) is np.ndarray for x in data) else None
+
+
+def are_like(data: tuple[Any, ...], kinds: list[Any]) -> bool:
+    """Whether data are arrays of known shapes and dtypes."""
+    if len(data) != len(kinds):
+        return False
+    for x, (shape, dtype) in zip(data, kinds, strict=True):
+        if type(x) is not np.ndarray or x.shape != shape or x.dtype != dtype:
+            return False
+    return True
 
 
 def _by_value(x: Any) -> Any:

@@ -56,11 +56,17 @@ class ArraySource:
             else:
                 order = generator.permutation(self.samples)
         data = pack_x_y_sample_weight(self.x, self.y, self.sample_weight)
+        is_plain = type(data) is tuple and all(type(a) is np.ndarray for a in data)
         for start in starts:
             chosen: Any = slice(start, start + self.batch_size)
-            if order is not None:
-                chosen = order[chosen]
-            yield tree.map_structure(lambda a, at=chosen: None if a is None else a[at], data)
+            if order is None:
+                yield tree.map_structure(lambda a, at=chosen: None if a is None else a[at], data)
+                continue
+            chosen = order[chosen]
+            if is_plain:
+                yield tuple([a.take(chosen, 0) for a in data])
+            else:
+                yield tree.map_structure(lambda a, at=chosen: None if a is None else a[at], data)
 
 
 class SequenceSource:
