@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from .core.primitive import Primitive
+from .core.spec import TensorSpec
+from .flat_large import is_large, large_call
 from .flat_slots import Memory, Slot, call, product
 from .ops.axes import transpose_primitive
 from .ops.blocks import BLOCK, zeros_row
@@ -73,6 +75,10 @@ class Place:
         self.outputs[0].array, self.outputs[0].is_fixed = array, True
         return True
 
+    def write(self, function: Callable[..., Any], inputs: Sequence[Slot], out: np.ndarray) -> None:
+        """Call an elementwise function on the arrays of slots, its results into `out`."""
+        self.calls.append(large_call(function, inputs, out) if is_large(out) else call(function, inputs, out=out))
+
     def add(self, function: Callable[..., Any], inputs: Sequence[Slot], *more: Any, **named: Any) -> None:
         """Call a function on the arrays of slots and on what stays the same."""
         self.calls.append(call(function, inputs, *more, **named))
@@ -87,7 +93,7 @@ def elementwise(place: Place) -> bool:
     found = place.primitive.run.resolve_dtypes((*dtypes, None))[-1]
     if found != place.outputs[0].spec.dtype:
         return False
-    place.add(place.primitive.run, inputs, out=place.result(reuse=True))
+    place.write(place.primitive.run, inputs, place.result(reuse=True))
     return True
 
 
@@ -100,7 +106,7 @@ def _relu(place: Place) -> bool:
     if size > BLOCK and shape[-1] < SHORT:
         return False
     zeros = zeros_row(shape[-1], x.spec.dtype) if size > BLOCK else zeros_row(size, x.spec.dtype).reshape(shape)
-    place.add(np.maximum, [x], zeros, out=place.result(reuse=True))
+    place.write(np.maximum, [x, Slot(TensorSpec(zeros.shape, zeros.dtype), zeros)], place.result(reuse=True))
     return True
 
 
@@ -151,8 +157,8 @@ def _gate(place: Place) -> bool:
         return False
     if x.spec.dtype.kind != "f" or x.spec.shape != condition.spec.shape:
         return False
-    source = x.array.view(bits)
-    place.add(np.multiply, [], source, condition.array, place.result(reuse=True).view(bits))
+    source = Slot(x.spec, x.array.view(bits))
+    place.write(np.multiply, [source, condition], place.result(reuse=True).view(bits))
     return True
 
 

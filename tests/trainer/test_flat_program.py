@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import sardonyx as sx
+from sardonyx.trainer import flat_large
 from sardonyx.trainer.flat_program import FlatProgram
+from sardonyx.trainer.ops import parallel
 
 ops = sx.ops
 random = np.random.default_rng(1)
@@ -135,3 +137,32 @@ def test_sizes_must_be_numbers():
     graph = sx.trace(lambda x: x + 1.0, spec("batch", 3))
     with pytest.raises(NotImplementedError, match="sizes that are numbers"):
         FlatProgram(graph)
+
+
+LARGE: dict[str, tuple[Callable[..., Any], list[Any]]] = {
+    "elementwise": (lambda x, y: ops.exp(x * 0.1) + y * ops.tanh(x), [spec(40, 50, 7), spec(7)]),
+    "broadcast rows": (lambda x, y: (x * 2.0) - y, [spec(40, 50, 7), spec(1, 50, 7)]),
+    "broadcast columns": (lambda x, y: (x * 2.0) - y, [spec(40, 50), spec(40, 1)]),
+    "relu": (lambda x: ops.relu(x * 2.0), [spec(700, 70)]),
+    "gated": (sx.grad(lambda v: ops.sum(ops.relu(v * 2.0) ** 2)), [spec(60, 65)]),
+    "twisted": (twisted, [spec(65, 65)]),
+    "few rows": (lambda x: ops.relu(x + 1.0) * x, [spec(2, 65)]),
+    "products": (lambda x, y: ops.matmul(ops.relu(ops.matmul(x, y)), ops.transpose(y)), [spec(90, 40), spec(40, 50)]),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_threads_change_no_bit(name: str, monkeypatch: pytest.MonkeyPatch):
+    function, specs = LARGE[name]
+    monkeypatch.setattr(flat_large, "SHARE", 1e-9)
+    monkeypatch.setattr(parallel, "SHARE", 1e-9)
+    program = FlatProgram(sx.trace(function, *specs))
+    for _ in range(3):
+        arrays, made = arrays_for(specs), []
+        for threads in (1, 2, 3):
+            with parallel.on_threads(threads):
+                program.run(arrays)
+                made.append([slot.array.copy() for slot in program.results])
+        for others in made[1:]:
+            for expected, result in zip(made[0], others, strict=True):
+                np.testing.assert_array_equal(result, expected)
