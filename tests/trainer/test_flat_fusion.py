@@ -6,6 +6,7 @@ import pytest
 import sardonyx as sx
 from sardonyx.trainer.flat_fusion import fused_nodes
 from sardonyx.trainer.flat_program import FlatProgram
+from sardonyx.trainer.ops.normalization import batch_normalization_training
 
 
 def pooled(x, k, b, **options):
@@ -33,7 +34,7 @@ def read_before_relu(x, k, b):
 
 ALL, RELU, NONE = ("pooled_convolution", "pooled_convolution_gradients"), ("convolution_relu",), ()
 KEPT = ("keeping_convolution", "kept_convolution_gradients")
-MADE = {*ALL, *RELU, *KEPT}
+MADE = {*ALL, *RELU, *KEPT, "rectified_normalization", "rectified_normalization_gradient"}
 WIDE = (3, 3, 16, 24)
 # name, function, image, kernel, whether there is a bias, what stands in the program with gradients, and without
 CASES = [
@@ -119,3 +120,73 @@ def test_a_result_that_is_wanted_stays():
         return [y, sx.ops.max_pool(y, 2)]
 
     check(step, arrays_of((2, 10, 10, 16), WIDE, False), RELU)
+
+
+def normalized(x, scale, bias, axis=-1):
+    return batch_normalization_training(x, axis, bias, scale)
+
+
+def one_after_another(x, scale, bias):
+    first = sx.ops.relu(normalized(x, scale, bias)[0])
+    return sx.ops.relu(normalized(first, scale, bias)[0] + x)
+
+
+def both_ways(x, scale, bias):
+    return sx.ops.relu(normalized(x, scale, bias)[0] + normalized(x * x, bias, scale)[0])
+
+
+def with_statistics(x, scale, bias):
+    y, mean, variance = normalized(x, scale, bias)
+    return sx.ops.relu(y) * mean + variance
+
+
+def added_later(x, scale, bias):
+    y = normalized(x, scale, bias)[0]
+    return sx.ops.relu(y + sx.ops.sin(x))
+
+
+def read_beside(x, scale, bias):
+    y = normalized(x, scale, bias)[0]
+    return sx.ops.relu(y) + y
+
+
+JOINT, BACK = "rectified_normalization", "rectified_normalization_gradient"
+NORMALIZED = [
+    ("relu", lambda x, s, b: sx.ops.relu(normalized(x, s, b)[0]), (3, 5, 4, 6), (JOINT, BACK)),
+    ("rows", lambda x, s, b: sx.ops.relu(normalized(x, s, b)[0]), (12, 5), (JOINT, BACK)),
+    ("residual", one_after_another, (3, 5, 4, 6), (JOINT, JOINT, BACK)),
+    ("both_ways", both_ways, (3, 5, 4, 6), (JOINT,)),
+    ("with_statistics", with_statistics, (3, 5, 4, 6), (JOINT, BACK)),
+    ("added_later", added_later, (3, 5, 4, 6), ()),
+    ("read_beside", read_beside, (3, 5, 4, 6), ()),
+    ("no_relu", lambda x, s, b: normalized(x, s, b)[0] + x, (3, 5, 4, 6), ()),
+    ("channels_first", lambda x, s, b: sx.ops.relu(normalized(x, s, b, 1)[0]), (3, 6, 4, 5), ()),
+    ("far", lambda x, s, b: sx.ops.relu(normalized(x + 50.0, s, b)[0]), (3, 5, 4, 6), (JOINT, BACK)),
+]
+
+
+@pytest.mark.parametrize("name_function_shape_expected", NORMALIZED, ids=[c[0] for c in NORMALIZED])
+def test_normalization(name_function_shape_expected):
+    name, function, shape, expected = name_function_shape_expected
+
+    def step(x, s, b):
+        with sx.GradientTape() as tape:
+            tape.watch([x, s, b])
+            y = function(x, s, b)
+            loss = sx.ops.sum(y * y * y)
+        return [y, *tape.gradient(loss, [x, s, b])]
+
+    channels = shape[1 if name == "channels_first" else -1]
+    check(step, arrays_of(shape, (channels,), True, whole=False), expected)
+
+
+def test_what_is_infinite_stays_behind_a_closed_gate():
+    def step(x, s, b, g):
+        with sx.GradientTape() as tape:
+            tape.watch([x, s, b])
+            y = sx.ops.relu(normalized(x, s, b)[0])
+        return tape.gradient(y, [x, s, b], output_gradients=g)
+
+    arrays = arrays_of((4, 6), (6,), True, whole=False)
+    y = sx.ops.relu(normalized(*map(sx.Tensor, arrays))[0]).numpy()
+    check(step, [*arrays, np.where(y > 0, np.float32(1), np.float32(np.inf))], (JOINT, BACK))

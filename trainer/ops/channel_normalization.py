@@ -12,7 +12,7 @@ from ..core.errors import DtypeError, ShapeError, format_shape
 from ..core.primitive import Primitive
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
-from . import normalization_kernels as kernels
+from . import channel_kernels as kernels
 from .arithmetic import add, divide, multiply, negative, subtract
 from .broadcast import reshape, sum_axes
 from .convert import cast, convert_to_tensor

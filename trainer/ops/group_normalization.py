@@ -11,7 +11,7 @@ from ..core.emitter import Emitter, Value
 from ..core.primitive import Primitive
 from ..core.spec import TensorSpec
 from ..core.tensor import Tensor
-from . import normalization_kernels as kernels
+from . import channel_kernels as kernels
 from .broadcast import reshape
 from .channel_normalization import (
     channel_axis_back,

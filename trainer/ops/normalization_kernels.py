@@ -1,7 +1,6 @@
 """NumPy kernels of normalisations: several passes over blocks that stay in the cache, sums as matrix products.
 
-Per sample (layer and RMS normalisation): rows of a matrix. Per channel (batch and group normalisation): images as
-(sets, rows, channels); statistics belong to a set, and to a channel or a group of neighbouring channels.
+Per sample (layer and RMS normalisation): rows of a matrix. What is per channel stands in `channel_kernels.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .memory import empty, tiled
+from .memory import empty
 
 BLOCK_BYTES = 1 << 21
 FAR = 64.0
@@ -147,160 +146,3 @@ def normalize_rows_gradient(
             sides[:, 0] = shift
             block += np.matmul(sides, plain_factors, out=product)
     return dx, sums[0], sums[1]
-
-
-def sum_squares(x: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Sum of the squared deviations of a matrix's rows from `mean`."""
-    times = repeats(*x.shape)
-    long, shift = x.reshape(-1, times * x.shape[1]), tiled(mean, times)
-    total = np.zeros(long.shape[1], x.dtype)
-    for part in blocks(long.shape[0], 2 * long.shape[1] * x.itemsize):
-        deviation = long[part] - shift
-        deviation *= deviation
-        total += ones(len(deviation), x.dtype) @ deviation
-    return total.reshape(times, -1).sum(0)
-
-
-def sums_and_squares(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sums of a matrix's rows and of their squares, in one pass."""
-    times = repeats(*x.shape)
-    long = x.reshape(-1, times * x.shape[1])
-    total = np.zeros((2, long.shape[1]), x.dtype)
-    row_bytes = 2 * long.shape[1] * x.itemsize
-    scratch = empty((block_rows(long.shape[0], row_bytes), long.shape[1]), x.dtype)
-    for part in blocks(long.shape[0], row_bytes):
-        block = long[part]
-        row = ones(len(block), x.dtype)
-        total[0] += row @ block
-        total[1] += row @ np.multiply(block, block, out=scratch[: len(block)])
-    plain, square = total.reshape(2, times, -1).sum(1)
-    return plain, square
-
-
-def scale_rows(x: np.ndarray, scale: np.ndarray, bias: np.ndarray, out: np.ndarray) -> None:
-    """`out = x * scale + bias` for a matrix, element by element of a row."""
-    times = repeats(*x.shape)
-    shape = (-1, times * x.shape[1])
-    long, target = x.reshape(shape), out.reshape(shape)
-    first, second = tiled(scale, times), tiled(bias, times)
-    for part in blocks(long.shape[0], 2 * long.shape[1] * x.itemsize):
-        block = target[part]
-        np.multiply(long[part], first, out=block)
-        block += second
-
-
-def grouped(values: np.ndarray, width: int) -> np.ndarray:
-    """Sums over groups of `width` neighbouring channels, given back to each channel."""
-    return values if width == 1 else np.repeat(values.reshape(-1, width).sum(1), width)
-
-
-def channel_statistics(x: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of a matrix's columns, over groups of `width` neighbouring columns."""
-    count = x.shape[0] * width
-    plain, square = sums_and_squares(x)
-    mean = grouped(plain, width) / count
-    shift = mean * mean
-    variance = grouped(square, width) / count - shift
-    if is_far(shift, variance):
-        variance = grouped(sum_squares(x, mean), width) / count
-    return mean, variance
-
-
-def normalize_channels(
-    x: np.ndarray, scale: np.ndarray, bias: np.ndarray, epsilon: float, width: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(sets, rows, channels) standardised per set and group of channels; also means and variances (sets, channels)."""
-    out = empty(x.shape, x.dtype)
-    mean, variance = np.empty((2, x.shape[0], x.shape[2]), x.dtype)
-    for i in range(x.shape[0]):
-        mean[i], variance[i] = channel_statistics(x[i], width)
-        factor = scale / np.sqrt(variance[i] + x.dtype.type(epsilon))
-        scale_rows(x[i], factor, bias - mean[i] * factor, out[i])
-    return out, mean, variance
-
-
-def normalize_channels_gradient(
-    dy: np.ndarray,
-    x: np.ndarray,
-    scale: np.ndarray,
-    mean: np.ndarray,
-    variance: np.ndarray,
-    epsilon: float,
-    width: int,
-    dmean: np.ndarray | None = None,
-    dvariance: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gradients of `normalize_channels` for x, scale and bias; dmean and dvariance are those of the statistics."""
-    dx = empty(x.shape, x.dtype)
-    dscale, dbias = np.zeros((2, x.shape[2]), x.dtype)
-    count = x.shape[1] * width
-    for i in range(x.shape[0]):
-        inverse = 1.0 / np.sqrt(variance[i] + x.dtype.type(epsilon))
-        shift = mean[i] if is_far(mean[i] * mean[i], variance[i]) else None
-        along, plain = _channel_sums(dy[i], x[i], shift)
-        if shift is None:
-            along -= mean[i] * plain
-        along *= inverse
-        dscale += along
-        dbias += plain
-        # dx = dy * a + (x - mean) * b + c, each one number a channel
-        a = scale * inverse
-        b = -grouped(scale * along, width) / count * inverse * inverse
-        c = -grouped(scale * plain, width) / count * inverse
-        if dmean is not None:
-            c = c + dmean / count
-        if dvariance is not None:
-            b = b + dvariance * (2.0 / count)
-        _affine_pair(dy[i], x[i], a, b, c if shift is not None else c - mean[i] * b, shift, dx[i])
-    return dx, dscale, dbias
-
-
-def _channel_sums(dy: np.ndarray, x: np.ndarray, shift: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Sums over rows of `dy * (x - shift)` and of `dy`."""
-    times = repeats(*x.shape)
-    shape = (-1, times * x.shape[1])
-    long, gradient = x.reshape(shape), dy.reshape(shape)
-    away = None if shift is None else tiled(shift, times)
-    total = np.zeros((2, long.shape[1]), x.dtype)
-    row_bytes = 3 * long.shape[1] * x.itemsize
-    scratch = empty((block_rows(long.shape[0], row_bytes), long.shape[1]), x.dtype)
-    for part in blocks(long.shape[0], row_bytes):
-        g, product = gradient[part], scratch[: len(gradient[part])]
-        if away is None:
-            np.multiply(long[part], g, out=product)
-        else:
-            np.subtract(long[part], away, out=product)
-            product *= g
-        row = ones(len(g), x.dtype)
-        total[0] += row @ product
-        total[1] += row @ g
-    along, plain = total.reshape(2, times, -1).sum(1)
-    return along, plain
-
-
-def _affine_pair(
-    dy: np.ndarray,
-    x: np.ndarray,
-    a: np.ndarray,
-    b: np.ndarray,
-    c: np.ndarray,
-    shift: np.ndarray | None,
-    out: np.ndarray,
-) -> None:
-    """`out = dy * a + (x - shift) * b + c`; x far from zero is centred first, so that its mean costs no digits."""
-    times = repeats(*x.shape)
-    shape = (-1, times * x.shape[1])
-    long, gradient, target = x.reshape(shape), dy.reshape(shape), out.reshape(shape)
-    first, second, third = (tiled(v.astype(x.dtype, copy=False), times) for v in (a, b, c))
-    away = None if shift is None else tiled(shift, times)
-    row_bytes = 4 * long.shape[1] * x.itemsize
-    scratch = empty((block_rows(long.shape[0], row_bytes), long.shape[1]), x.dtype)
-    for part in blocks(long.shape[0], row_bytes):
-        block = target[part]
-        if away is None:
-            np.multiply(long[part], second, out=block)
-        else:
-            np.subtract(long[part], away, out=block)
-            block *= second
-        block += np.multiply(gradient[part], first, out=scratch[: len(block)])
-        block += third
