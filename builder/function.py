@@ -15,6 +15,7 @@ from ..exporters.resident import release
 from ..exporters.runtime import engine_device
 from ..trainer.conversion import in_trace
 from ..trainer.core import tree
+from ..trainer.core.collection import uncollected
 from ..trainer.core.device import asked_device, canonical_device
 from ..trainer.core.errors import SymbolicValueError
 from ..trainer.core.spec import TensorSpec
@@ -59,6 +60,7 @@ class Compiled:
         """Bring the values of all variables back to Python."""
         for variable in self.engine.state.variables:
             release(variable)
+        self.engine.let_go()
 
 
 def arrays_of(leaves: list[Any]) -> list[np.ndarray]:
@@ -225,7 +227,8 @@ def try_compile(
     onnxruntime refuses.
     """
     try:
-        return Compiled(python_function, args, kwargs, device), None
+        with uncollected():
+            return Compiled(python_function, args, kwargs, device), None
     except Exception as error:  # see above
         if device == "cuda" and isinstance(error, RuntimeError):
             raise  # a GPU that is asked for is a demand

@@ -53,7 +53,7 @@ def _like(convolution: OnnxNode, inputs: list[str], outputs: list[str], **attrib
 def fold_bias(scope: Scope) -> bool:
     """Before: constants are folded, layouts are settled. After: no constant of one value a channel is added to a
     convolution without bias that is used once."""
-    return Sweep(scope, count_uses=True).run(_fold_bias, ("Add",))
+    return Sweep(scope, count_uses=True).run(_fold_bias, ("Add",), beside=("Conv", "ConvTranspose"))
 
 
 def _fold_bias(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:
@@ -75,7 +75,7 @@ def _fold_bias(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:
 def fold_padding(scope: Scope) -> bool:
     """Before: constants are folded. After: no padding with zeros of the spatial axes, used once, precedes a convolution
     with explicit padding, neither directly nor behind a Transpose."""
-    return Sweep(scope, count_uses=True).run(_fold_padding, ("Conv",))
+    return Sweep(scope, count_uses=True).run(_fold_padding, ("Conv",), beside=("Pad",))
 
 
 def _fold_padding(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..ir import OnnxNode
+from ..ir import CONTROL, OnnxNode
 from .scope import Scope
 
 OPTIONAL_OUTPUTS = {
@@ -24,10 +24,11 @@ def remove_dead(scope: Scope) -> bool:
     kept: list[OnnxNode] = []
     trimmed = False
     for node in reversed(graph.nodes):
-        if not any(name in live for name in node.outputs):
+        if live.isdisjoint(node.outputs):
             continue
         trimmed |= _trim_outputs(node, live)
-        live |= node.reads()
+        live.update(node.reads() if node.operator in CONTROL else node.inputs)
+        live.discard("")
         kept.append(node)
     changed = trimmed or len(kept) < len(graph.nodes)
     graph.nodes = kept[::-1]

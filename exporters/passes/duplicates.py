@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir import OnnxNode
+from ..ir import CONTROL, OnnxNode
 from .scope import SMALL, Scope, Sweep
 
 NEVER_EQUAL = frozenset(
@@ -24,9 +24,10 @@ def merge_duplicates(scope: Scope) -> bool:
     seen: dict[tuple[Any, ...], OnnxNode] = {}
 
     def merge(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:
-        if node.operator in NEVER_EQUAL or node.subgraphs():
+        if node.operator in NEVER_EQUAL or node.operator in CONTROL:
             return None
-        key = (node.operator, node.domain, *node.inputs, len(node.outputs), _frozen(node.attributes))
+        attributes = _frozen(node.attributes) if node.attributes else ()
+        key = (node.operator, node.domain, *node.inputs, len(node.outputs), attributes)
         first = seen.setdefault(key, node)
         if first is node or any(name in sweep.outputs for name in node.outputs):
             return None

@@ -109,6 +109,8 @@ def fold_constants(scope: Scope) -> bool:
 
 
 def _fold(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:
+    if node.operator != "Shape" and not sweep.shared.root.initializers.keys() >= set(filter(None, node.inputs)):
+        return None
     if any(name in sweep.outputs for name in node.outputs):
         return None
     results = _values(sweep, node)
@@ -124,8 +126,6 @@ def _values(sweep: Sweep, node: OnnxNode) -> list[np.ndarray] | None:
     if node.operator == "Shape":
         return _known_shape(sweep, node)
     arrays = [sweep.array(name) if name else None for name in node.inputs]
-    if any(a is None and name for a, name in zip(arrays, node.inputs, strict=True)):
-        return None
     if node.operator == "ConstantOfShape":
         filled = np.broadcast_to(node.attributes.get("value", np.zeros(1, np.float32)), tuple(arrays[0]))  # pyright: ignore
         return [np.array(filled)] if filled.nbytes <= LARGEST_GROWTH else None

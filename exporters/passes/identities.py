@@ -8,7 +8,7 @@ from ...trainer.core.spec import same_shape
 from ..ir import OnnxNode
 from .scope import Scope, Sweep
 
-CANDIDATES = ("Identity", "Cast", "Reshape", "Transpose", "Expand", "Concat", "Sum", "Max", "Min")
+CANDIDATES = frozenset(("Identity", "Cast", "Reshape", "Transpose", "Expand", "Concat", "Sum", "Max", "Min"))
 
 
 def remove_identities(scope: Scope) -> bool:
@@ -16,11 +16,13 @@ def remove_identities(scope: Scope) -> bool:
     an outer graph or a second name of another output. Names of inputs and outputs stay."""
     changed = Sweep(scope).run(_skip, CANDIDATES)
     graph = scope.graph
-    made = {name for node in graph.nodes for name in node.outputs} - set(graph.outputs)
+    outputs = set(graph.outputs)
+    second = [x for x in graph.nodes if x.operator in CANDIDATES and x.outputs[0] in outputs]
+    second = [node for node in second if _changes_nothing(scope, node)]
+    made = {name for node in graph.nodes for name in node.outputs} - outputs if second else set()
     renamed: dict[str, str] = {}
-    for node in graph.nodes:
-        source, target = (node.inputs[0], node.outputs[0]) if _changes_nothing(scope, node) else ("", "")
-        if source in made and target in graph.outputs and source not in renamed:
+    for source, target in [(node.inputs[0], node.outputs[0]) for node in second]:
+        if source in made and source not in renamed:
             renamed[source] = target
     if not renamed:
         return changed

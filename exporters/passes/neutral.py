@@ -25,8 +25,11 @@ def _remove_neutral(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:
     if node.operator in ("Add", "Mul"):
         pairs.append((node.inputs[1], node.inputs[0]))
     for kept, other in pairs:
-        array, before, after = sweep.array(other), sweep.spec(kept), sweep.spec(node.outputs[0])
-        if array is None or before is None or after is None or not array.size or array.size > 1 << 16:
+        array = sweep.array(other)
+        if array is None or not array.size or array.size > 1 << 16:
+            continue
+        before, after = sweep.spec(kept), sweep.spec(node.outputs[0])
+        if before is None or after is None:
             continue
         # a weight that happens to be all zeros (a fresh bias) stays: the file must not depend on values that train
         if other in sweep.shared.root.origins or not (array == NEUTRAL[node.operator]).all():

@@ -29,12 +29,12 @@ CLEANING: tuple[Pass, ...] = (
     merge_reshapes,
     remove_identities,
     merge_duplicates,
+    turn_operands,
 )
 FUSING: tuple[Pass, ...] = (
     fold_padding,
     fold_normalization,
     fold_bias,
-    turn_operands,
     fuse_gemm,
     reshape_ones,
     keep_reduced,
@@ -56,7 +56,7 @@ def improve(
     _repeat(scope, CLEANING)
     for _ in range(2):
         settled = _everywhere(scope, settle_layout)
-        fused = _repeat(scope, (*CLEANING, *fusing))
+        fused = _repeat(scope, (*CLEANING, *fusing) if settled else (*fusing, *CLEANING))  # all is clean at first
         if not settled or not fused:
             break
     remove_dead(scope)

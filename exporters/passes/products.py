@@ -8,8 +8,8 @@ from .scope import Scope, Sweep
 
 
 def turn_operands(scope: Scope) -> bool:
-    """Before: the layout is settled. After: no product of two matrices reads one that a Transpose made."""
-    return Sweep(scope).run(_turn, ("MatMul", "Gemm"))
+    """Before: any valid graph. After: no product of two matrices reads one that a Transpose made."""
+    return Sweep(scope).run(_turn, ("MatMul", "Gemm"), beside=("Transpose",))
 
 
 def _turn(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:
@@ -34,7 +34,7 @@ def _turn(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:
 def fuse_gemm(scope: Scope) -> bool:
     """Before: constants are folded. After: no product of two matrices, used once, is followed by the addition of a
     vector that fits its columns (or of a matrix that needs no broadcasting of the product)."""
-    return Sweep(scope, count_uses=True).run(_fuse, ("Add",))
+    return Sweep(scope, count_uses=True).run(_fuse, ("Add",), beside=("MatMul", "Gemm"))
 
 
 def _fuse(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:

@@ -15,7 +15,7 @@ BROADCASTING = ("Add", "Sub", "Mul", "Div")
 
 def drop_expansions(scope: Scope) -> bool:
     """Before: any valid graph. After: no Expand feeds an arithmetic operator that broadcasts to the same shape."""
-    return Sweep(scope).run(_drop_expansion, BROADCASTING)
+    return Sweep(scope).run(_drop_expansion, BROADCASTING, beside=("Expand",))
 
 
 def _drop_expansion(sweep: Sweep, node: OnnxNode) -> list[OnnxNode] | None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...trainer.core.spec import TensorSpec
-from ..ir import OnnxGraph, OnnxNode
+from ..ir import CONTROL, OnnxGraph, OnnxNode
 from ..origins import Origin
 
 SMALL = 4096
@@ -102,7 +102,8 @@ class Scope:
 
     def inner(self) -> list[Scope]:
         """The scopes of the graphs inside this one's nodes."""
-        return [Scope(self.shared, graph, self) for node in self.graph.nodes for graph in node.subgraphs()]
+        nodes = [node for node in self.graph.nodes if node.operator in CONTROL]
+        return [Scope(self.shared, graph, self) for node in nodes for graph in node.subgraphs()]
 
 
 Rule = Callable[["Sweep", OnnxNode], "list[OnnxNode] | None"]
@@ -116,18 +117,24 @@ class Sweep:
     def __init__(self, scope: Scope, count_uses: bool = False) -> None:
         self.scope = scope
         self.shared = scope.shared
-        self.uses: Counter[str] | None = scope.graph.uses() if count_uses else None
+        self.counts_uses = count_uses
+        self.uses: Counter[str] | None = None
         self.outputs = set(scope.graph.outputs)
-        self.made: dict[str, OnnxNode] = {}
+        self.made: dict[str, OnnxNode] | None = None
         self.replaced: dict[str, str] = {}
         self.changed = False
 
-    def run(self, rule: Rule, operators: Iterable[str] | None = None) -> bool:
-        """Rewrite all nodes (of these operators) by a rule; whether anything changed."""
-        wanted = None if operators is None else frozenset(operators)
+    def run(self, rule: Rule, operators: Iterable[str] | None = None, beside: Iterable[str] | None = None) -> bool:
+        """Rewrite all nodes (of these operators) by a rule; whether anything changed.
+
+        beside: operators of which one must be in the graph, too, or the rule has nothing to find
+        """
         nodes = self.scope.graph.nodes
-        if wanted is not None and not self.replaced and not any(node.operator in wanted for node in nodes):
+        wanted = None if operators is None else frozenset(operators)
+        present = {node.operator for node in nodes}
+        if any(group is not None and present.isdisjoint(group) for group in (wanted, beside)):
             return False
+        self.uses = self.scope.graph.uses() if self.counts_uses else None
         result: list[OnnxNode] = []
         for node in nodes:
             if self.replaced:
@@ -135,8 +142,6 @@ class Sweep:
             new = rule(self, node) if wanted is None or node.operator in wanted else None
             if new is None:
                 result.append(node)
-                for name in node.outputs:
-                    self.made[name] = node
             else:
                 self._put(node, new)
                 result += new
@@ -145,18 +150,28 @@ class Sweep:
 
     def _put(self, old: OnnxNode, new: list[OnnxNode]) -> None:
         self.changed = True
+        made = self._made()
         for node in new:
-            self.made.update((name, node) for name in node.outputs)
+            made.update((name, node) for name in node.outputs)
         if self.uses is not None:
             self.uses.subtract(old.inputs)
             for node in new:
                 self.uses.update(node.inputs)
 
+    def _made(self) -> dict[str, OnnxNode]:
+        """The node that makes each value; nodes that were rewritten have their successors in it."""
+        if self.made is None:
+            self.made = self.scope.graph.producers()
+        return self.made
+
     def update(self, node: OnnxNode) -> None:
         """Let a node read the values that stand for replaced ones."""
-        node.inputs = [self.replaced.get(name, name) for name in node.inputs]
-        for graph in node.subgraphs():
-            graph.rename(self.replaced)
+        replaced = self.replaced
+        if not replaced.keys().isdisjoint(node.inputs):
+            node.inputs = [replaced.get(name, name) for name in node.inputs]
+        if node.operator in CONTROL:
+            for graph in node.subgraphs():
+                graph.rename(replaced)
 
     def replace(self, old: str, new: str) -> None:
         """From here on, read `new` for `old`, which must not be an output of the graph."""
@@ -166,7 +181,7 @@ class Sweep:
 
     def maker(self, name: str, *operators: str) -> OnnxNode | None:
         """The node that makes a value, if it is one of these operators and made before, in this graph."""
-        node = self.made.get(name) if name else None
+        node = self._made().get(name) if name else None
         return node if node is not None and node.operator in operators else None
 
     def only_use(self, name: str) -> bool:
