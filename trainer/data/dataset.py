@@ -13,7 +13,9 @@ from ..core.dtypes import as_dtype
 class PyDataset:
     """Base of datasets whose items are batches; subclasses write `__len__` and `__getitem__` (Keras name: `PyDataset`).
 
-    `on_epoch_begin` and `on_epoch_end` are called around each pass. Items are fetched one after the other.
+    `on_epoch_begin` and `on_epoch_end` are called around each pass. With several `workers`, as many threads fetch up to
+    `max_queue_size` items ahead while a step computes; what `__getitem__` reads must then bear being read by several at
+    once. `use_multiprocessing` is accepted and makes no difference: threads serve, for NumPy and files let others run.
 
     >>> import numpy as np, sardonyx as sx
     >>> class Ones(sx.utils.PyDataset):

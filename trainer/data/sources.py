@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core import tree
 from ..ops.seed import draw_seed
+from .ahead import fetched_ahead
 from .structure import arrays_of, check_same_length, pack_x_y_sample_weight, unpack_x_y_sample_weight
 
 
@@ -87,10 +88,18 @@ class SequenceSource:
             np.random.default_rng(np.asarray(draw_seed(None)).tolist()).shuffle(order)
         if hasattr(self.dataset, "on_epoch_begin"):
             self.dataset.on_epoch_begin()
-        for i in order:
-            yield convert_batch(self.dataset[int(i)])
+        yield from self._items(order.tolist())
         if hasattr(self.dataset, "on_epoch_end"):
             self.dataset.on_epoch_end()
+
+
+    def _items(self, order: list[int]) -> Iterator[Any]:
+        """One item after the other, or ahead of time where the dataset asks for several workers."""
+        workers = getattr(self.dataset, "workers", 1)
+        if workers > 1:
+            ahead = max(1, getattr(self.dataset, "max_queue_size", 1))
+            return fetched_ahead(lambda i: convert_batch(self.dataset[i]), order, workers, ahead)
+        return (convert_batch(self.dataset[i]) for i in order)
 
 
 class IterableSource:

@@ -1,5 +1,7 @@
 """Sources of batches, splits, and conversion of data."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -71,3 +73,55 @@ def test_iterators_go_on_and_iterables_start_anew():
     assert (stream.restarts, len(list(stream.epoch())), len(list(stream.epoch()))) == (False, 2, 0)
     again = sources.make_source(map(np.asarray, []))
     assert again.batches is None
+
+
+class Squares:
+    """A dataset that notes which threads read it, and waits until as many read as it has workers."""
+
+    def __init__(self, workers: int, ahead: int = 3, failing: int | None = None) -> None:
+        self.workers, self.max_queue_size, self.failing = workers, ahead, failing
+        self.meeting = threading.Barrier(workers, timeout=20)
+        self.threads: set[int] = set()
+        self.read: list[int] = []
+
+    def __len__(self) -> int:
+        return 12
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        self.threads.add(threading.get_ident())
+        if index < self.workers:
+            self.meeting.wait()
+        if index == self.failing:
+            raise OSError(f"item {index} cannot be read")
+        self.read.append(index)
+        return np.full((2, 1), index**2, np.float32)
+
+    def on_epoch_end(self) -> None:
+        self.read.append(-1)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_workers_fetch_ahead_and_in_order(workers):
+    data = Squares(workers)
+    found = [float(x[0, 0]) for x in sources.make_source(data).epoch()]
+    assert found == [float(i**2) for i in range(12)]
+    assert len(data.threads) == workers
+    assert data.read[-1] == -1 and sorted(data.read) == list(range(-1, 12))
+    assert threading.active_count() == 1
+
+
+def test_errors_of_workers_come_where_their_item_is_due():
+    epoch = sources.make_source(Squares(2, failing=5)).epoch()
+    assert [float(next(epoch)[0, 0]) for _ in range(5)] == [0, 1, 4, 9, 16]
+    with pytest.raises(OSError, match="item 5 cannot be read"):
+        next(epoch)
+    assert threading.active_count() == 1
+
+
+def test_workers_stop_with_the_epoch():
+    data = Squares(2, ahead=3)
+    epoch = sources.make_source(data).epoch()
+    next(epoch)
+    epoch.close()
+    assert threading.active_count() == 1
+    assert max(data.read) <= 4
