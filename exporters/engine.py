@@ -11,7 +11,7 @@ from ..trainer.core.dims import is_static
 from ..trainer.core.graph import Graph
 from .convert import DEFAULT_OPSET
 from .passes.flat_updates import flatten_updates
-from .resident import Resident, bring_over, resident, resident_row
+from .resident import Resident, bring_over, note_run, resident, resident_row
 from .runtime import device_value, engine_device, explain, session
 from .serialize import model_proto
 from .state_graph import StateGraph
@@ -47,8 +47,10 @@ class Engine:
         self.buffers = [
             np.empty(spec.shape, spec.dtype) if is_static(spec.shape) else None for spec in self.result_specs
         ]
+        self.fixed = all(buffer is not None for buffer in self.buffers)
         self.read = [v for v in self.state.variables if self.state.names[v] in self.declared]
         self.homes: list[Resident] = []
+        self.known: list[Resident] = []
         self.bindings: dict[tuple[int, ...], Any] = {}
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -57,18 +59,18 @@ class Engine:
         for name, array in zip(self.state.inputs, arrays, strict=True):
             if name in self.declared:
                 binding.bind_cpu_input(name, array)
-        for name, buffer in zip(self.state.outputs, self.buffers, strict=True):
-            if buffer is None:  # each run makes it anew, of another size
-                binding.bind_output(name)
+        if not self.fixed:
+            for name, buffer in zip(self.state.outputs, self.buffers, strict=True):
+                if buffer is None:  # each run makes it anew, of another size
+                    binding.bind_output(name)
         try:
             self.running.run_with_iobinding(binding)
         except Exception as error:
             if type(error).__module__.startswith("onnxruntime"):
                 raise explain(error, self.sources) from error
             raise
-        for home in self.homes:
-            home.moved()
-        if all(buffer is not None for buffer in self.buffers):
+        note_run(self.homes)
+        if self.fixed:
             return [buffer.copy() for buffer in self.buffers if buffer is not None]
         count = sum(buffer is None for buffer in self.buffers)
         made = iter(binding.get_outputs()[-count:])  # bound after all others, hence the last
@@ -77,17 +79,21 @@ class Engine:
     def _binding(self) -> Any:
         """Buffers bound for the present places of all variables; a run swaps those that are assigned."""
         homes: list[Any] = [v._home for v in self.state.variables]
-        if any(not isinstance(home, Resident) or home.device != self.device for home in homes):
-            self.bindings.clear()
+        binding = self.bindings.get(tuple([home.place for home in homes])) if homes == self.known else None
+        if binding is None:
             homes = self._settle()
-        binding = self.bindings.get(tuple([home.place for home in homes]))
-        if binding is None or binding[1] != [id(home) for home in homes]:
-            homes = self._settle()
-            binding = self._bind(), [id(home) for home in homes]
-            self.bindings[tuple([home.place for home in homes])] = binding
-        if any(home.stale for home in homes):
+            if homes != self.known:
+                self.bindings.clear()
+                self.known = homes
+            binding = self.bindings[tuple([home.place for home in homes])] = self._bind()
+        if True in [home.stale for home in homes]:
             bring_over(homes)
-        return binding[0]
+        return binding
+
+    def let_go(self) -> None:
+        """Keep no buffers for the next run."""
+        self.homes, self.known = [], []
+        self.bindings.clear()
 
     def _settle(self) -> list[Resident]:
         """The buffers of all variables, side by side where the graph wants it."""

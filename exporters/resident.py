@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..trainer.core.variable import Variable
+from ..trainer.core.variable import Variable, note_moves
 from .runtime import device_value
 
 
@@ -91,12 +91,6 @@ class Resident:
         else:
             binding.bind_output(name, *self.buffers.where(1 - self.place, self.part.start, self.variable))
 
-    def moved(self) -> None:
-        """A run has written the next value."""
-        self.place = 1 - self.place
-        self.buffers.seen.clear()
-        self.variable.moved()
-
 
 class ResidentRow:
     """Variables whose places are side by side in the same buffers, so that one operator works on all of them."""
@@ -157,6 +151,15 @@ def bring_over(homes: Sequence[Resident]) -> None:
         home.buffers.send(home.place)
         if home.row is None:
             home.buffers.seen.clear()
+
+
+def note_run(homes: Sequence[Resident]) -> None:
+    """A run has written the next values."""
+    for home in homes:
+        home.place = 1 - home.place
+        if home.buffers.seen:
+            home.buffers.seen.clear()
+    note_moves([home.variable for home in homes])
 
 
 def release(variable: Variable) -> None:

@@ -203,11 +203,6 @@ class Variable(Operators):
             self._fetch()
         self._home = home
 
-    def moved(self) -> None:
-        """The engine that keeps the value has changed it."""
-        self._tensor = None
-        self.version += 1
-
     def _fetch(self) -> Tensor:
         """A copy of the value that an engine keeps."""
         if self._home is None:
@@ -264,6 +259,13 @@ def note_changes(variables: Sequence[Variable]) -> None:
         v.version += 1
         if v._home is not None:
             v._home.changed()
+
+
+def note_moves(variables: Sequence[Variable]) -> None:
+    """The engines that keep the values have changed them."""
+    for v in variables:
+        v._tensor = None
+        v.version += 1
 
 
 class _Undrawn:
