@@ -2,8 +2,8 @@
 
 A convolution takes its relu along; and where nothing but max-pooling reads that, pooling too, forwards and backwards.
 Windows whose largest cell is 0 have no gradient behind relu, so relu's gate is applied to the pooled results. Batch
-normalisation takes along what is added to it and relu, and backwards relu's gate. Every number stays what the nodes
-make one by one, to the last bit.
+normalisation takes along what is added to it, and relu. Every number stays what the nodes make one by one, to the last
+bit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .ops import kept_convolution
 from .ops import pooled_convolution as pooled
 from .ops import rectified_normalization as rectified
 from .ops.arithmetic import add_primitive
-from .ops.channel_normalization import batch_normalization_gradient, batch_normalization_training_primitive
+from .ops.channel_normalization import batch_normalization_training_primitive
 from .ops.comparison import greater_primitive
 from .ops.convolution_primitives import convolution_gradients, convolution_primitive, convolution_relu_primitive
 from .ops.pooling_primitives import max_pool_gradient, max_pool_primitive
@@ -46,8 +46,6 @@ def fused_nodes(graph: Graph) -> list[Node]:
             made.update(_with_transform(node, uses, place))
         elif node.primitive is batch_normalization_training_primitive:
             made.update(_normalization(node, uses, kept, place))
-        elif node.primitive is gate_primitive and node.index not in made:
-            made.update(_gated_normalization(node, uses, kept))
     return [new for node in nodes for new in made.get(node.index, [node])]
 
 
@@ -193,26 +191,6 @@ def _normalization(
 def _is_made_before(tensor: Tensor, node: Node, place: Mapping[int, int]) -> bool:
     source = None if tensor.symbol is None else tensor.symbol.node
     return source is None or place.get(source.index, place[node.index]) < place[node.index]
-
-
-def _gated_normalization(gated: Node, uses: Mapping[int, list[Node]], kept: set[int]) -> dict[int, list[Node]]:
-    """The gradient of batch normalisation behind relu's gate, which nothing else reads."""
-    g, positive = gated.inputs
-    end = _only_reader(gated, uses, kept)
-    mask = None if positive is None or positive.symbol is None else positive.symbol.node
-    if end is None or g is None or mask is None or end.primitive is not batch_normalization_gradient:
-        return {}
-    y, zero = (*mask.inputs, None)[:2]
-    if mask.primitive is not greater_primitive or _only_reader(mask, uses, kept) is not gated or y is None:
-        return {}
-    if zero is None or zero.array is None or zero.array.any() or end.inputs[0] is not gated.outputs[0]:
-        return {}
-    x = end.inputs[1]
-    if x is None or not g.spec == y.spec == x.spec or not rectified.suits(x.spec, end.attributes["axis"]):
-        return {}
-    inputs = [g, y, *end.inputs[1:]]
-    fused = _made(rectified.rectified_normalization_gradient, inputs, end.attributes, end.outputs)
-    return {mask.index: [], gated.index: [], end.index: [fused]}
 
 
 def _only_reader(node: Node, uses: Mapping[int, list[Node]], kept: set[int]) -> Node | None:

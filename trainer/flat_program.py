@@ -185,7 +185,7 @@ OWN_MEMORY = frozenset({
     "convolution", "convolution_gradients", "convolution_input_gradient", "convolution_kernel_gradient",
     "convolution_relu", "gate", "keeping_convolution", "kept_convolution_gradients", "matmul", "max_pool",
     "max_pool_gradient", "pooled_convolution", "pooled_convolution_gradients", "rectified_normalization",
-    "rectified_normalization_gradient", "relu", "sparse_softmax_cross_entropy",
+    "relu", "sparse_softmax_cross_entropy",
     "sparse_softmax_cross_entropy_gradient", "sum",
 })  # fmt: skip
 """Primitives whose kernels make an array of their own."""

@@ -14,7 +14,6 @@ from .blocks import zeros_row
 from .memory import empty, tiled
 from .normalization_kernels import block_rows, blocks, is_far, ones, repeats
 from .parallel import run_blocks
-from .selection import BITS
 
 SHORT = 64
 """Elements of a row below which `einsum` spends more on starting its sums than on them."""
@@ -146,24 +145,15 @@ def normalize_channels_gradient(
     width: int,
     dmean: np.ndarray | None = None,
     dvariance: np.ndarray | None = None,
-    y: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gradients of `normalize_channels` for x, scale and bias; dmean and dvariance are those of the statistics.
-
-    y: the results where they were rectified; dy passes where they are above 0
-    """
+    """Gradients of `normalize_channels` for x, scale and bias; dmean and dvariance are those of the statistics."""
     dx = empty(x.shape, x.dtype)
     dscale, dbias = np.zeros((2, x.shape[2]), x.dtype)
     count = x.shape[1] * width
     for i in range(x.shape[0]):
         inverse = 1.0 / np.sqrt(variance[i] + x.dtype.type(epsilon))
         shift = mean[i] if is_far(mean[i] * mean[i], variance[i]) else None
-        g = dy[i]
-        if y is None:
-            along, plain = _channel_sums(g, x[i], shift)
-        else:
-            along, plain = _channel_sums(g, x[i], shift, y[i], dx[i])
-            g = dx[i]
+        along, plain = _channel_sums(dy[i], x[i], shift)
         if shift is None:
             along -= mean[i] * plain
         along *= inverse
@@ -177,31 +167,18 @@ def normalize_channels_gradient(
             c = c + dmean / count
         if dvariance is not None:
             b = b + dvariance * (2.0 / count)
-        _affine_pair(g, x[i], a, b, c if shift is not None else c - mean[i] * b, shift, dx[i])
+        _affine_pair(dy[i], x[i], a, b, c if shift is not None else c - mean[i] * b, shift, dx[i])
     return dx, dscale, dbias
 
 
-def _channel_sums(
-    dy: np.ndarray,
-    x: np.ndarray,
-    shift: np.ndarray | None,
-    y: np.ndarray | None = None,
-    passed: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sums over rows of `dy * (x - shift)` and of `dy`; of dy only where y is above 0, which is `passed` then."""
+def _channel_sums(dy: np.ndarray, x: np.ndarray, shift: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Sums over rows of `dy * (x - shift)` and of `dy`."""
     times, (long, gradient) = _long(x, dy)
     away = None if shift is None else tiled(shift, times)
-    _, gates = _long(*[a for a in (y, passed) if a is not None] or [x])
-    bits = BITS[x.dtype.itemsize]
     totals = np.zeros((_count(long, 3), 2, long.shape[1]), x.dtype)
 
     def run(i: int, part: slice) -> None:
         g, seen = gradient[part], long[part]
-        if y is not None:
-            found, target = gates
-            # as integers, so that what is infinite behind a closed gate becomes 0 and not NaN
-            np.multiply(g.view(bits), found[part] > 0, out=target[part].view(bits))
-            g = target[part]
         totals[i, 0] = _sum_of_products(seen if away is None else seen - away, g)
         totals[i, 1] = ones(len(g), x.dtype) @ g
 
@@ -219,10 +196,7 @@ def _affine_pair(
     shift: np.ndarray | None,
     out: np.ndarray,
 ) -> None:
-    """`out = dy * a + (x - shift) * b + c`, where `out` may be dy.
-
-    x far from zero is centred first, so that its mean costs no digits.
-    """
+    """`out = dy * a + (x - shift) * b + c`; x far from zero is centred first, so that its mean costs no digits."""
     times, (long, gradient, target) = _long(x, dy, out)
     first, second, third = (tiled(v.astype(x.dtype, copy=False), times) for v in (a, b, c))
     away = None if shift is None else tiled(shift, times)

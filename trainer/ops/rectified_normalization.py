@@ -1,4 +1,4 @@
-"""Batch normalisation, what is added to it, and relu as one kernel; and its gradient behind relu's gate.
+"""Batch normalisation, what is added to it, and relu as one kernel.
 
 For programs of fixed sizes alone, whose graphs are rewritten to it (`trainer/flat_fusion.py`); it has no gradient rule.
 """
@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core.primitive import Primitive, unsupported_lowering
 from ..core.spec import TensorSpec
-from .channel_kernels import normalize_channels, normalize_channels_gradient
+from .channel_kernels import normalize_channels
 from .channel_normalization import infer_training
 
 __all__: list[str] = []
@@ -46,40 +46,7 @@ def _infer(
     return infer_training(x, scale, bias, **attributes)
 
 
-def _gradient_run(
-    dy: np.ndarray,
-    y: np.ndarray,
-    x: np.ndarray,
-    scale: np.ndarray,
-    mean: np.ndarray,
-    variance: np.ndarray,
-    dmean: np.ndarray | None = None,
-    dvariance: np.ndarray | None = None,
-    *,
-    axis: int,
-    epsilon: float,
-) -> tuple[np.ndarray, ...]:
-    statistics = mean[None], variance[None]
-    dx, dscale, dbias = normalize_channels_gradient(
-        _rows(dy), _rows(x), scale, *statistics, epsilon, 1, dmean, dvariance, _rows(y)
-    )
-    return dx.reshape(x.shape), dscale, dbias
-
-
-def _gradient_infer(
-    dy: TensorSpec, y: TensorSpec, x: TensorSpec, scale: TensorSpec, *vectors: TensorSpec | None, **attributes: Any
-) -> tuple[TensorSpec, TensorSpec, TensorSpec]:
-    return infer_training(x, scale, scale, **attributes)
-
-
 rectified_normalization_primitive = Primitive(
     "rectified_normalization", _run, _infer, unsupported_lowering("rectified_normalization")
 )
 """The rectified results, the sum with another tensor rectified if there is one; mean and variance of the batch."""
-rectified_normalization_gradient = Primitive(
-    "rectified_normalization_gradient",
-    _gradient_run,
-    _gradient_infer,
-    unsupported_lowering("rectified_normalization_gradient"),
-)
-"""Gradients of batch normalisation for x, scale and bias; dy passes where the rectified y is above 0."""
