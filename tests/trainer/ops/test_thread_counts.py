@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sardonyx.trainer.ops import attention_kernels, blocks, gelu_kernels, matrix_pieces, parallel
+from sardonyx.trainer.ops import attention_kernels, blocks, gelu_kernels, matrix_pieces, normalization_kernels, parallel
 from sardonyx.trainer.ops.dense import _gradient_run, dense_primitive, dense_relu_primitive
 from sardonyx.trainer.ops.linalg import matmul_primitive
 from sardonyx.trainer.ops.parallel import on_threads
@@ -59,6 +59,7 @@ LARGE = 12 * blocks.BLOCK + 77
 X, Y = numbers(LARGE), numbers(LARGE)
 SQUARE = numbers(240, 240)
 ROWS = numbers(5, 101, 240)
+FAR = numbers(5003, 96) + 40 * (np.arange(5003) > 4000)[:, None].astype(np.float32)
 STACK = numbers(65, 60, 64), numbers(65, 64, 66)
 
 KERNELS: dict[str, Callable[[], Any]] = {
@@ -82,6 +83,9 @@ KERNELS: dict[str, Callable[[], Any]] = {
     "attention": attention(24, 70, masked=False),
     "masked attention": attention(23, 70, masked=True),
     "adam": adam(LARGE),
+    "rows normalized": lambda: normalization_kernels.normalize_rows(FAR, X[:96], Y[:96], 1e-3, True),
+    "rows normalized alone": lambda: normalization_kernels.normalize_rows(FAR, None, None, 1e-3, False),
+    "gradients of rows": lambda: normalization_kernels.normalize_rows_gradient(FAR[::-1], FAR, X[:96], 1e-3, True),
     "dense": lambda: dense_primitive.run(ROWS, SQUARE, SQUARE[0]),
     "dense and relu": lambda: dense_relu_primitive.run(ROWS, SQUARE, SQUARE[0]),
     "gradients of dense": lambda: _gradient_run(ROWS, None, ROWS, SQUARE, (True, True, True)),
@@ -104,6 +108,8 @@ def test_bits_do_not_depend_on_threads(name, monkeypatch):
 
 
 SHARED = [
+    "rows normalized",
+    "gradients of rows",
     "dense",
     "gradients of dense",
     "product",
