@@ -81,7 +81,11 @@ class Model(ModelFiles, ModelTraining, Freezing, Layer):
 
     def _set_plan(self, inputs: Any, outputs: Any) -> None:
         """Become the graph between the given tensors."""
-        self._plan = plan_between(inputs, outputs)
+        self._follow(plan_between(inputs, outputs))
+
+    def _follow(self, plan: Plan) -> None:
+        """Become the graph of a plan."""
+        self._plan = plan
         named = [(x, x.name and x.name.replace("/", ".")) for x in self._plan.input_tensors]  # inner tensors of files
         self._input_layers = [InputLayer(input_tensor=x, name=name) for x, name in named]
         self.plan_variables = self._plan.variables()

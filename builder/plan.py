@@ -6,6 +6,7 @@ and weights are those of the moment.
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -47,6 +48,20 @@ class Plan:
         self._programs = [_program(step) for step in self.steps]
         self._layers: list[Any] | None = None
         self._needs_sizes = any(isinstance(s, Node) and contains_dim(tuple(s.attributes.values())) for s in self.steps)
+
+    def going_on(self, outputs: Any) -> Plan:
+        """The plan that leads on from its outputs to others by layer calls; what is before is not looked at again.
+
+        Layers of the same name are not looked for.
+        """
+        longer = copy.copy(self)
+        longer.outputs = outputs
+        longer.output_tensors = [x for x in tree.flatten(outputs) if x is not None]
+        added = find_steps(self.output_tensors, longer.output_tensors)
+        longer.steps = [*self.steps, *added]
+        longer._programs = [*self._programs, *[_program(step) for step in added]]
+        longer._layers = None
+        return longer
 
     def layer_calls(self) -> list[LayerCall]:
         """The steps that are layer calls."""

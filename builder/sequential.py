@@ -33,12 +33,20 @@ class Sequential(Model):
         super().__init__(trainable=trainable, name=name)
         self.autocast = False  # data becomes what the input is; each layer casts for itself
         self._stack: list[Layer] = []
+        names: set[str] = set()
         for layer in layers or []:
-            self.add(layer, rebuild=False)
+            self._put(layer, names)
+            names.add(layer.name)
         self._rebuild()
 
     def add(self, layer: Any, rebuild: bool = True) -> None:
         """Put a layer on top; `Input(...)` is allowed at the bottom only."""
+        self._put(layer, {other.name for other in self._stack})
+        if rebuild:
+            self._rebuild_or(lambda: self._take_back(layer))
+
+    def _put(self, layer: Any, names: set[str]) -> None:
+        """Put a layer on top of those of the given names."""
         if isinstance(layer, Tensor) and layer.symbol is not None and layer.symbol.node is None:
             layer = InputLayer(input_tensor=layer, name=layer.name)
         if not isinstance(layer, Layer):
@@ -48,20 +56,21 @@ class Sequential(Model):
                 raise ValueError(f"Sequential '{self.name}': Input must come first, before any layer")
             self._input_layers = [layer]
         else:
-            if any(layer is other or layer.name == other.name for other in self._stack):
+            if layer.name in names:
                 raise ValueError(
                     f"Sequential '{self.name}': there is a layer named '{layer.name}' already; names must be unique"
                 )
             if not self._stack and not self._input_layers and getattr(layer, "_input_shape_argument", None) is not None:
                 self._input_layers = [InputLayer(shape=layer._input_shape_argument)]
             self._stack.append(layer)
-        if rebuild:
-            self._rebuild_or(lambda: self._take_back(layer))
 
     def _rebuild_or(self, undo: Callable[[], None]) -> None:
         """Rebuild; where the layers do not fit, the model stays as it was."""
         try:
-            self._rebuild()
+            if self._only_top_is_new():
+                self._extend()
+            else:
+                self._rebuild()
         except Exception:
             undo()
             self._rebuild()
@@ -81,6 +90,18 @@ class Sequential(Model):
         if rebuild:
             self._rebuild()
         return layer
+
+    def _only_top_is_new(self) -> bool:
+        """Whether the plan holds every layer but the top one."""
+        return self._plan is not None and [call.layer for call in self.plan.layer_calls()] == self._stack[:-1]
+
+    def _extend(self) -> None:
+        """Call the top layer on what those below it made: a stack that grows layer by layer calls each once."""
+        plan, self._view = self.plan, None
+        with Trace(records=True) as trace:
+            outputs = self._stack[-1](plan.outputs)
+        self._recorded = [*self._recorded, *trace.calls]
+        self._follow(plan.going_on(outputs))
 
     def _rebuild(self) -> None:
         """Call the layers on the symbolic input again, if there is one."""

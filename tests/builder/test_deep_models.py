@@ -94,6 +94,29 @@ def test_a_thousand_layers_compiled(make: Callable[[int], Any]):
     np.testing.assert_allclose(fit(model, True), on_numpy, rtol=1e-4)
 
 
+def grown(depth: int) -> Any:
+    """A stack to which layer after layer is added."""
+    model = sx.Sequential([sx.Input((WIDTH,))])
+    for _ in range(depth):
+        model.add(sx.layers.Dense(WIDTH, activation="tanh"))
+    return model
+
+
+def test_a_stack_that_grows_is_the_one_made_at_once():
+    model = grown(4)
+    whole = sx.Sequential([sx.Input((WIDTH,)), *[type(x).from_config(x.get_config()) for x in model.layers]])
+    whole.set_weights(model.get_weights())
+    np.testing.assert_array_equal(model.predict(X, verbose=0), whole.predict(X, verbose=0))
+    assert [v.path for v in model.weights] == [v.path.replace(whole.name, model.name) for v in whole.weights]
+    again = type(model).from_config(model.get_config())
+    assert [x.name for x in again.layers] == [x.name for x in model.layers]
+    model.pop()
+    model.add(sx.layers.Dense(2))
+    assert model.output_shape == (None, 2) and len(model.weights) == 8
+    inner = sx.Model(model.inputs, [layer.output for layer in model.layers])
+    np.testing.assert_array_equal(inner.predict(X, verbose=0)[-1], model.predict(X, verbose=0))
+
+
 def calls(action: Callable[[], Any]) -> int:
     """How many functions are called: unlike time, the same in every run."""
     profile = cProfile.Profile()
@@ -111,6 +134,11 @@ ACTIONS: dict[str, Callable[[Any, Path], Any]] = {
     "compiled step": lambda model, folder: fit(model, True),
     "check": lambda model, folder: model.check(),
 }
+
+
+def test_calls_of_adding_grow_with_the_number_of_layers():
+    counts = [calls(lambda depth=depth: grown(depth)) for depth in (4, 32, 64)]
+    assert counts[2] / counts[1] < 2.1, counts
 
 
 @pytest.mark.parametrize("make", STYLES)
