@@ -9,6 +9,7 @@ from ..trainer.core.graph import Graph
 from ..trainer.core.variable import Variable
 from .convert import DEFAULT_OPSET, to_graph
 from .passes.repeated import average_early
+from .passes.running import suit_runtime
 
 
 class StateGraph:
@@ -33,6 +34,8 @@ class StateGraph:
         outputs = [*self.outputs, *[self.new_name(v) for v in self.assigned]]
         lowered = to_graph(self.graph, inputs, outputs, opset, on_gpu=on_gpu)
         average_early(lowered, opset)
+        if not on_gpu:
+            suit_runtime(lowered, opset)
         return lowered
 
 

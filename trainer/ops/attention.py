@@ -81,10 +81,10 @@ def _lower_training(
     causal: bool,
 ) -> tuple[Value, Value]:  # fmt: skip
     """Result and weights in products and a softmax."""
-    scaled = emit("Mul", emit.transpose(query, HEADS_FIRST), emit.constant(np.array(scale, query.dtype)))
+    scaled = emit("Mul", query, emit.constant(np.array(scale, query.dtype)))
     batch, steps, heads, _ = query.shape
     spec = TensorSpec((batch, heads, steps, key.shape[1]), query.dtype)
-    scores = emit("MatMul", scaled, emit.transpose(key, (0, 2, 3, 1)), spec=spec)
+    scores = emit("MatMul", emit.transpose(scaled, HEADS_FIRST), emit.transpose(key, (0, 2, 3, 1)), spec=spec)
     if bias is not None:
         scores = emit("Add", scores, bias)
     seen = _emit_visible(emit, steps, key.shape[1], mask, causal)
@@ -192,7 +192,7 @@ def _lower_gradient(
         return emit("MatMul", first, second, spec=TensorSpec(shape, dtype))
 
     d_query = emit("Mul", product(slopes, emit.transpose(key, HEADS_FIRST)), factor)
-    d_key = emit("Mul", product(emit.transpose(query, turned), slopes), factor)
+    d_key = product(emit.transpose(emit("Mul", query, factor), turned), slopes)  # scaled as on the way forward
     d_value = product(emit.transpose(g, turned), weights)
     back = (0, 3, 1, 2)
     return emit.transpose(d_query, HEADS_FIRST), emit.transpose(d_key, back), emit.transpose(d_value, back)
