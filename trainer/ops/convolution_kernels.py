@@ -16,6 +16,7 @@ import numpy as np
 from .broadcast import sum_primitive
 from .convolution_finish import Finish
 from .depthwise_kernels import correlate_depthwise, correlate_depthwise_kernel
+from .matrix_pieces import matrix_product
 from .memory import empty
 from .windows import frame_slices
 from .winograd import correlate_3x3, correlate_3x3_gradients, suits_winograd
@@ -77,7 +78,7 @@ def _multiply_pointwise(
     for g in range(groups):
         columns = slice(g * width, (g + 1) * width)
         source = picked if groups == 1 else picked[..., g * depth : (g + 1) * depth]
-        np.matmul(source.reshape(-1, depth), kernel[:, columns], out=out[:, columns])
+        matrix_product(source.reshape(-1, depth), kernel[:, columns], out=out[:, columns])
 
 
 def strided(x: np.ndarray, strides: Sizes, lows: Sizes, sizes: Sizes) -> np.ndarray:
@@ -187,7 +188,7 @@ def correlate_kernel(
     rows = dy.reshape(-1, filters)
     if prod(taps) == 1 and groups == 1:
         picked = strided(x, strides, lows, sizes).reshape(-1, depth)
-        return (picked.T @ rows).reshape(*taps, depth, filters)
+        return matrix_product(picked.T, rows).reshape(*taps, depth, filters)
     width = filters // groups
     out = np.zeros((prod(taps) * depth, filters), x.dtype)
     for g in range(groups):
