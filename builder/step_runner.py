@@ -15,6 +15,10 @@ from .settings import plain_values, read_settings
 
 LEAST_SECONDS = 3.0
 """With "auto", training that NumPy would finish sooner is not compiled: making and measuring a session takes time."""
+SECONDS_A_LAYER = 0.003
+"""What making a session costs for each layer: 2 to 8 ms where it was measured, more for recurrent ones."""
+SHARE = 0.25
+"""With "auto", the share of what training will take on NumPy that making a session may cost: it may not pay."""
 MEASURED = 4
 """Steps of each engine that are timed; the fastest counts."""
 SEEN_OFTEN = 3
@@ -39,6 +43,7 @@ class Steps:
         self.choice: bool | None = None if mode == "auto" else bool(mode)
         self.timings: dict[bool, list[float]] = {False: [], True: []}
         self.steps_left = 0
+        self.least: float | None = None
         self.error: Exception | None = None
         self.is_undisturbed = False
         self.latest: tuple[list[Any], Compiled] | None = None
@@ -102,7 +107,10 @@ class Steps:
         if len(plain) <= MEASURED:  # the very first step makes weights and does not count
             return self._timed(plain, lambda: python_step(data))
         fastest = min(plain[1:])
-        if fastest * self.steps_left < LEAST_SECONDS:
+        if self.least is None:
+            making = len(self.model.walk_layers()) * SECONDS_A_LAYER
+            self.least = max(LEAST_SECONDS, making / SHARE)
+        if fastest * self.steps_left < self.least:
             return python_step(data)
         trace = self._compiled(python_step, data, key)
         if trace is None:

@@ -269,6 +269,16 @@ def test_auto_measures_when_it_is_worth_it(monkeypatch: pytest.MonkeyPatch):
         assert_alike(found, wanted)
 
 
+def test_auto_compiles_deep_models_only_where_training_takes_long(monkeypatch: pytest.MonkeyPatch):
+    make, x = NETWORKS["dense"]
+    ticks = iter(range(10_000))
+    monkeypatch.setattr(step_runner.time, "perf_counter", lambda: 100.0 * next(ticks))
+    layers = len(make().walk_layers())
+    for seconds, expected in ((1e3 / layers, False), (1e2 / layers, True)):  # 15 steps of 100 seconds are left
+        monkeypatch.setattr(step_runner, "SECONDS_A_LAYER", seconds)
+        assert was_compiled(trained(make, x, "auto")[3]) is expected
+
+
 def test_no_compilation_when_steps_run_eagerly():
     make, x = NETWORKS["dense"]
     sx.utils.set_random_seed(3)
