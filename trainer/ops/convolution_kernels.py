@@ -18,10 +18,17 @@ from .convolution_finish import Finish
 from .depthwise_kernels import correlate_depthwise, correlate_depthwise_kernel
 from .matrix_pieces import matrix_product
 from .memory import empty
+from .parallel import run_blocks
 from .windows import frame_slices
 from .winograd import correlate_3x3, correlate_3x3_gradients, suits_winograd
 
 Sizes = tuple[int, ...]
+RATE = 2.5e4
+"""Products with their sums that a core does in a microsecond, roughly, patches being copied."""
+CHUNKS = 8
+"""Ranges of images that threads share, and whose sums are added up in order."""
+MOST_SUMS = 1 << 24
+"""Bytes of these sums together."""
 BLOCK_BYTES = 1 << 19
 """Size of a block of patches: about the second-level cache of one core."""
 MANY_ROWS = 256
@@ -60,12 +67,10 @@ def correlate(
         return finish(out)
     width = filters // groups
     for g in range(groups):
-        part = kernel[..., g * width : (g + 1) * width].reshape(-1, width)
+        columns = slice(g * width, (g + 1) * width)
         source = x if groups == 1 else x[..., g * depth : (g + 1) * depth]
-        for start, stop, patches in patch_blocks(source, taps, strides, dilation, lows, sizes):
-            np.matmul(patches, part, out=rows[start:stop, g * width : (g + 1) * width])
-            if groups == 1:
-                finish(rows[start:stop])
+        patches = _Patches(source, taps, strides, dilation, lows, sizes)
+        patches.multiply(kernel[..., columns].reshape(-1, width), rows[:, columns], finish if groups == 1 else None)
     return out if groups == 1 else finish(out)
 
 
@@ -99,29 +104,60 @@ def frame(x: np.ndarray, lows: Sizes, lengths: Sizes) -> np.ndarray:
     return out
 
 
-def patch_blocks(
-    x: np.ndarray, taps: Sizes, strides: Sizes, dilation: Sizes, lows: Sizes, sizes: Sizes
-) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Patches as rows of matrices (rows, taps * channels), block by block: first row, last row + 1, matrix.
+class _Patches:
+    """Patches as rows of matrices (rows, taps * channels), block by block; threads share ranges of images."""
 
-    The matrix is overwritten by the next block.
-    """
-    depth = x.shape[-1]
-    columns = prod(taps) * depth
-    images, slabs = block_shape(x.shape[0], sizes, columns, x.itemsize)
-    lengths = tuple((n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(sizes, strides, taps, dilation, strict=True))
-    by_tap = depth <= FEW_CHANNELS
-    buffer = empty((images * slabs * prod(sizes[1:]) * columns,), x.dtype)
-    inner = prod(sizes[1:])
-    framed = FrameBuffer(x, lows, lengths, images)
-    for first in range(0, x.shape[0], images):
-        source = framed.block(first, min(first + images, x.shape[0]))
-        view = patch_view(source, taps, strides, dilation, sizes)
-        for top in range(0, sizes[0], slabs):
-            part = view[:, top : top + slabs]
-            count = part.shape[0] * part.shape[1] * inner
-            start = (first * sizes[0] + top) * inner
-            yield start, start + count, _gather(part, buffer, count, columns, by_tap)
+    def __init__(
+        self, x: np.ndarray, taps: Sizes, strides: Sizes, dilation: Sizes, lows: Sizes, sizes: Sizes, sum_bytes: int = 0
+    ) -> None:
+        self.x, self.taps, self.strides, self.dilation, self.lows, self.sizes = x, taps, strides, dilation, lows, sizes
+        self.columns = prod(taps) * x.shape[-1]
+        self.images, self.slabs = block_shape(x.shape[0], sizes, self.columns, x.itemsize)
+        reaches = zip(sizes, strides, taps, dilation, strict=True)
+        self.lengths = tuple((n - 1) * s + (k - 1) * d + 1 for n, s, k, d in reaches)
+        self.inner = prod(sizes[1:])
+        count = max(1, min(CHUNKS, MOST_SUMS // sum_bytes)) if sum_bytes else CHUNKS
+        step = self.images * max(1, -(-x.shape[0] // (self.images * count)))
+        self.chunks = [range(i, min(i + step, x.shape[0]), self.images) for i in range(0, x.shape[0], step)]
+
+    def room(self) -> tuple[np.ndarray, FrameBuffer]:
+        """What a thread works in."""
+        buffer = empty((self.images * self.slabs * self.inner * self.columns,), self.x.dtype)
+        return buffer, FrameBuffer(self.x, self.lows, self.lengths, self.images)
+
+    def blocks(self, chunk: range, room: tuple[np.ndarray, FrameBuffer]) -> Iterator[tuple[int, int, np.ndarray]]:
+        """First row, last row + 1 and matrix of each block; the matrix is overwritten by the next one."""
+        (buffer, framed), by_tap = room, self.x.shape[-1] <= FEW_CHANNELS
+        for first in chunk:
+            source = framed.block(first, min(first + self.images, self.x.shape[0]))
+            view = patch_view(source, self.taps, self.strides, self.dilation, self.sizes)
+            for top in range(0, self.sizes[0], self.slabs):
+                part = view[:, top : top + self.slabs]
+                count = part.shape[0] * part.shape[1] * self.inner
+                start = (first * self.sizes[0] + top) * self.inner
+                yield start, start + count, _gather(part, buffer, count, self.columns, by_tap)
+
+    def multiply(self, kernel: np.ndarray, out: np.ndarray, finish: Finish | None) -> None:
+        """All patches times a kernel (taps * channels, filters)."""
+
+        def run(i: int, room: tuple[np.ndarray, FrameBuffer]) -> None:
+            for start, stop, matrix in self.blocks(self.chunks[i], room):
+                np.matmul(matrix, kernel, out=out[start:stop])
+                if finish is not None:
+                    finish(out[start:stop])
+
+        run_blocks(run, len(self.chunks), len(out) * kernel.size / RATE, self.room)
+
+    def sum_products(self, slopes: np.ndarray) -> np.ndarray:
+        """All patches, turned, times slopes (rows, filters)."""
+        sums = np.zeros((len(self.chunks), self.columns, slopes.shape[1]), self.x.dtype)
+
+        def run(i: int, room: tuple[np.ndarray, FrameBuffer]) -> None:
+            for start, stop, matrix in self.blocks(self.chunks[i], room):
+                sums[i] += matrix.T @ slopes[start:stop]
+
+        run_blocks(run, len(self.chunks), slopes.size * self.columns / RATE, self.room)
+        return sums.sum(0)
 
 
 def _gather(view: np.ndarray, buffer: np.ndarray, count: int, columns: int, by_tap: bool) -> np.ndarray:
@@ -189,13 +225,13 @@ def correlate_kernel(
     if prod(taps) == 1 and groups == 1:
         picked = strided(x, strides, lows, sizes).reshape(-1, depth)
         return matrix_product(picked.T, rows).reshape(*taps, depth, filters)
-    width = filters // groups
-    out = np.zeros((prod(taps) * depth, filters), x.dtype)
+    width, height = filters // groups, prod(taps) * depth
+    out = np.empty((height, filters), x.dtype)
     for g in range(groups):
         columns = slice(g * width, (g + 1) * width)
         source = x if groups == 1 else x[..., g * depth : (g + 1) * depth]
-        for start, stop, patches in patch_blocks(source, taps, strides, dilation, lows, sizes):
-            out[:, columns] += patches.T @ rows[start:stop, columns]
+        patches = _Patches(source, taps, strides, dilation, lows, sizes, height * width * x.itemsize)
+        out[:, columns] = patches.sum_products(rows[:, columns])
     return out.reshape(*taps, depth, filters)
 
 

@@ -114,6 +114,8 @@ KERNELS: dict[str, Callable[[], Any]] = {
     "gradients of rows": lambda: normalization_kernels.normalize_rows_gradient(FAR[::-1], FAR, X[:96], 1e-3, True),
     "depthwise": convolution((3, 3), (1, 1), groups=24),
     "depthwise by steps": convolution((3, 3), (2, 2), groups=24, multiplier=2),
+    "convolution": convolution((3, 3), (2, 2), filters=17),
+    "grouped convolution": convolution((2, 3), (1, 2), filters=18, groups=3),
     "pointwise": convolution((1, 1), (1, 1), filters=40),
     "dense": lambda: dense_primitive.run(ROWS, SQUARE, SQUARE[0]),
     "dense and relu": lambda: dense_relu_primitive.run(ROWS, SQUARE, SQUARE[0]),
@@ -137,6 +139,7 @@ def test_bits_do_not_depend_on_threads(name, monkeypatch):
 
 
 SHARED = [
+    "convolution",
     "depthwise",
     "pointwise",
     "rows normalized",
