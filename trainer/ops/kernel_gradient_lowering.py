@@ -184,18 +184,20 @@ def _as_patches(
         x = pad_image(emit, x, pads)
     batch, cells = x.shape[0], prod(dy.shape[2:])
     inner, filters = x.shape[1] // groups, dy.shape[1] // groups
-    axes, every = emit.constant([*range(2, x.rank)], np.int64), emit.constant(strides, np.int64)
+    # groups by themselves: also a bound for the pass that settles layouts, so that channels come first, in long pieces
+    images = emit.reshape(x, (batch, groups, inner, *x.shape[2:]))
+    axes, every = emit.constant([*range(3, images.rank)], np.int64), emit.constant(strides, np.int64)
     seen = []
     for tap in np.ndindex(*taps):
         starts = [t * d for t, d in zip(tap, dilation, strict=True)]
         stops = [start + (n - 1) * s + 1 for start, n, s in zip(starts, dy.shape[2:], strides, strict=True)]
         bounds = emit.constant(starts, np.int64), emit.constant(stops, np.int64)
-        spec = TensorSpec((*x.shape[:2], *dy.shape[2:]), x.dtype)
-        part = x if x.shape[2:] == dy.shape[2:] else emit("Slice", x, *bounds, axes, every, spec=spec)
-        seen.append(part if groups == 1 else emit.reshape(part, (batch, groups, inner, cells)))
-    rows, axis = len(seen) * inner, 1 if groups == 1 else 2
-    shape = (*seen[0].shape[:axis], rows, *seen[0].shape[axis + 1 :])
-    joined = emit("Concat", *seen, axis=axis, spec=TensorSpec(shape, x.dtype)) if len(seen) > 1 else seen[0]
+        spec = TensorSpec((*images.shape[:3], *dy.shape[2:]), x.dtype)
+        is_whole = x.shape[2:] == dy.shape[2:]
+        seen.append(images if is_whole else emit("Slice", images, *bounds, axes, every, spec=spec))
+    rows = len(seen) * inner
+    spec = TensorSpec((batch, groups, rows, *dy.shape[2:]), x.dtype)
+    joined = emit("Concat", *seen, axis=2, spec=spec) if len(seen) > 1 else seen[0]
     patches = emit.reshape(joined, (batch, groups, rows, cells))
     if groups == 1 and rows * filters > (rows + filters) * cells:
         return emit.reshape(_as_one_product(emit, patches, dy, rows, filters), (*taps, inner, filters))
