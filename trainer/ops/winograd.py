@@ -1,8 +1,9 @@
 """Winograd's minimal filtering F(4x4, 3x3) for NumPy: 3x3 convolutions of stride 1 with a quarter of the products.
 
 Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2016). Interpolation points are 0, ±1/√2,
-±√2 and infinity, whose transforms are the best conditioned in single precision. Both transforms of a tile are one
-product with a Kronecker matrix, so that everything runs inside matrix products.
+±√2 and infinity, whose transforms are the best conditioned in single precision. The transform of a tile is one product
+with a Kronecker matrix, so that everything runs inside products; that of an image's tile takes even and odd cells
+apart, whose shares of opposite points differ in sign alone: a quarter of the products, then sums and differences.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from .convolution_finish import Finish
 from .memory import empty
 from .normalization_kernels import ones
 from .parallel import run_blocks
-from .winograd_tiles import CHUNKS, OVERLAP, REACH, TILE, Block, Cells, Plan, Scratch, Sizes, Windows, tiles
+from .winograd_tiles import CHUNKS, REACH, TILE, Block, Cells, Plan, Scratch, Sizes, Windows, tiles
 
 FEWEST_CHANNELS = 16
 MOST_WASTE = 1.6
@@ -44,11 +45,28 @@ def suits_winograd(
 
 
 class Transforms(NamedTuple):
-    """Kronecker matrices of the transforms: image tile, kernel, result tile."""
+    """Kronecker matrices of the transforms: image tile, kernel, result tile.
+
+    Points are in the order of `SLOTS`, along either axis: (2, 2, 3, 3).
+    """
 
     image: np.ndarray
+    """(4, 9, 9): of even and odd lines and columns; `combine` follows, or precedes the adjoint."""
     kernel: np.ndarray
     result: np.ndarray
+
+
+SLOTS = np.array([[0, 1, 3], [2, 4, 5]])
+"""Interpolation points where `combine` leaves them: 0, 1/√2, √2 and their opposites, infinity."""
+
+
+def combine(found: np.ndarray) -> None:
+    """From the shares of even and odd cells in each point (36, count), their sums and differences, in place."""
+    parts = found.reshape(2, 2, 3, 3, -1)
+    for even, odd in ((parts[0, :, 1:], parts[1, :, :2]), (parts[:, 0, :, 1:], parts[:, 1, :, :2])):
+        even += odd
+        odd *= -2
+        odd += even
 
 
 @lru_cache(maxsize=2)
@@ -64,7 +82,11 @@ def transforms(dtype: np.dtype) -> Transforms:
         image[i, : REACH - 1] = np.poly(others)[::-1]
     result[-1, -1] = kernel[-1, -1] = 1.0
     image[-1] = np.poly(points)[::-1]
-    return Transforms(*[np.ascontiguousarray(np.kron(m, m), dtype) for m in (image, kernel, result)])
+    shares = image[np.ix_(SLOTS[0], [0, 2, 4])], image[np.ix_([1, 3, 5], [1, 3, 5])]
+    blocks = np.stack([np.kron(a, b) for a in shares for b in shares])
+    order = (SLOTS[:, None, :, None] * REACH + SLOTS[None, :, None, :]).reshape(-1)
+    matrices = blocks, np.kron(kernel, kernel)[order], np.kron(result, result)[:, order]
+    return Transforms(*[np.ascontiguousarray(m, dtype) for m in matrices])
 
 
 def correlate_3x3(
@@ -120,7 +142,8 @@ class _Images:
         if not self.is_made:
             gathered = patches(REACH * REACH, width)
             self.cells.gather(self.x, block, gathered)
-            np.matmul(self.matrix, gathered, out=out)
+            np.matmul(self.matrix, gathered.reshape(4, 9, width), out=out.reshape(4, 9, width))
+            combine(out)
         return out.reshape(REACH * REACH, block.count, depth)
 
 
@@ -257,26 +280,27 @@ class _ImageGradient:
         depth, filters = kernel.shape[-2:]
         turned = np.ascontiguousarray(kernel.swapaxes(2, 3)).reshape(9, -1)
         self.weights = (form.kernel @ turned).reshape(REACH * REACH, filters, depth)
-        self.matrix = np.ascontiguousarray(form.image.T)
+        self.matrix = np.ascontiguousarray(form.image.swapaxes(1, 2))
         self.plan, self.dx = plan, empty(x.shape, x.dtype)
         self.cells = Cells(plan, REACH, TILE, lows)
 
     def room(self) -> np.ndarray:
-        """For what a block adds to the first lines of the next one: (2, 6, images, columns, channels)."""
-        return np.empty((OVERLAP, REACH, self.plan.images, self.plan.wide, self.dx.shape[-1]), self.dx.dtype)
+        """For what a block adds to the first lines of the next one: (2, 2, 3, images, columns, channels)."""
+        return np.empty((2, 2, 3, self.plan.images, self.plan.wide, self.dx.shape[-1]), self.dx.dtype)
 
     def add(self, block: Block, gradients: np.ndarray, room: Scratch, parts: Scratch, carried: np.ndarray) -> None:
         """Write the lines of images that are complete with this block."""
         depth = self.dx.shape[-1]
         products = np.matmul(gradients, self.weights, out=room(REACH * REACH, block.count, depth))
-        found = parts(REACH * REACH, block.count * depth)
-        np.matmul(self.matrix, products.reshape(REACH * REACH, -1), out=found)
+        combine(products.reshape(REACH * REACH, -1))
+        found = parts(4, 9, block.count * depth)
+        np.matmul(self.matrix, products.reshape(found.shape), out=found)
         tiled = found.reshape(self.cells.shape(block, depth))
         # what reaches into the next tile is added to it here, where neighbours are long runs of memory
-        tiled[:, :OVERLAP, :, :, 1:] += tiled[:, TILE:, :, :, :-1]
-        tiled[:OVERLAP, :, :, 1:] += tiled[TILE:, :, :, :-1]
+        tiled[:, :, :, 0, :, :, 1:] += tiled[:, :, :, 2, :, :, :-1]
+        tiled[:, :, 0, :, :, 1:] += tiled[:, :, 2, :, :, :-1]
         if block.top:
-            tiled[:OVERLAP, :, :, 0] += carried
+            tiled[:, :, 0, :, :, 0] += carried
         if block.top + block.rows < self.plan.high:
-            carried[...] = tiled[TILE:, :, :, -1]
+            carried[...] = tiled[:, :, 2, :, :, -1]
         self.cells.scatter(found, block, self.dx)

@@ -16,13 +16,12 @@ from .memory import empty
 
 Sizes = tuple[int, ...]
 TILE = 4
-OVERLAP = 2
 REACH = 6
 """Cells that a tile of results depends on, along each axis: 4 + 3 - 1."""
 BLOCK_BYTES = 5 << 17
 """Size of the largest matrix of a block: with smaller ones, products are too short to be fast."""
-FEWEST_TILES = 96
-"""Tiles of a block of many channels: what is read and added up once a block costs as much as that many tiles."""
+FEWEST_TILES = 192
+"""Tiles of a block of many channels: what is read and added up once a block is shared, and long products are faster."""
 CHUNKS = 4
 """Runs of blocks that several threads share among them, and sums of which are added up at the end."""
 
@@ -87,7 +86,7 @@ class Scratch:
 def _window_cells(
     shape: Sizes, tiled: Sizes, side: int, step: int, first: Sizes
 ) -> tuple[np.ndarray, list[tuple[Any, ...]]]:
-    """Where cells of tiles, in the order (side, side, images, *tiles), lie in images (images, lines, columns).
+    """Where cells of tiles, in the order of `Cells`, lie in images (images, lines, columns).
 
     Also which of them lie outside, where the indices point elsewhere. first: where the first tile begins
     """
@@ -101,15 +100,19 @@ def _window_cells(
         index = index * length + cells.clip(0, length - 1).reshape(spread)
         for a, found in enumerate((cells >= 0) & (cells < length)):
             for part in _gaps(found):
-                outside.append((a, whole, whole, part) if axis == 0 else (whole, a, whole, whole, part))
-    return np.ascontiguousarray(np.broadcast_to(index, (side, side, shape[0], *tiled))).reshape(-1), outside
+                of_axis = (a % 2, whole, a // 2, whole) if side == REACH else (a, whole)
+                outside.append((*of_axis, whole, part) if axis == 0 else (whole, *of_axis[:-1], whole, whole, part))
+    cells = np.broadcast_to(index, (side, side, shape[0], *tiled))
+    if side == REACH:
+        cells = cells.reshape(3, 2, 3, 2, *cells.shape[2:]).transpose(1, 3, 0, 2, 4, 5, 6)
+    return np.ascontiguousarray(cells).reshape(-1), outside
 
 
 @lru_cache(maxsize=128)
 def _tile_cells(
     shape: Sizes, tiled: Sizes, side: int, step: int, first: Sizes
 ) -> tuple[np.ndarray, list[tuple[Any, ...]]]:
-    """Where cells of images (images, lines, columns) lie in tiles (side, side, images, *tiles); each in its last tile.
+    """Where cells of images (images, lines, columns) lie in tiles in the order of `Cells`; each in its last tile.
 
     Also which of them lie in no tile. first: where the images begin among the cells of tiles
     """
@@ -123,7 +126,10 @@ def _tile_cells(
         index += [tile, within.clip(0, side - 1)]
     high, above, wide, left = index
     images = np.arange(shape[0]).reshape(-1, 1, 1)
-    cell = (above[:, None] * side + left) * shape[0] + images
+    cell = above[:, None] * side + left
+    if side == REACH:
+        cell = (above % 2 * 18 + above // 2 * 3)[:, None] + left % 2 * 9 + left // 2
+    cell = cell * shape[0] + images
     return ((cell * tiled[0] + high[:, None]) * tiled[1] + wide).reshape(-1), outside
 
 
@@ -145,7 +151,8 @@ def _move(source: np.ndarray, cells: np.ndarray, outside: list[tuple[Any, ...]],
 class Cells:
     """Cells of images (images, lines, columns, channels) and of tiles (side, side, images, rows, columns, channels).
 
-    Tiles begin `step` cells apart, the first of them `lows` cells before the images.
+    Tiles begin `step` cells apart, the first of them `lows` cells before the images. Those of 6x6 cells have even and
+    odd lines and columns apart, as their transform wants them: (2, 2, 3, 3, images, rows, columns, channels).
     """
 
     def __init__(self, plan: Plan, side: int, step: int, lows: Sizes = (0, 0)) -> None:
@@ -156,7 +163,8 @@ class Cells:
 
     def shape(self, block: Block, depth: int) -> tuple[int, ...]:
         """The shape of a block's tiles."""
-        return self.side, self.side, block.images.stop - block.images.start, *self._tiled(block), depth
+        within = (2, 2, 3, 3) if self.side == REACH else (self.side, self.side)
+        return *within, block.images.stop - block.images.start, *self._tiled(block), depth
 
     def gather(self, images: np.ndarray, block: Block, out: np.ndarray) -> None:
         """The cells of a block's tiles, zero outside of the images; out: (side * side, tiles * channels)."""
