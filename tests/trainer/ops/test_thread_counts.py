@@ -9,12 +9,15 @@ import pytest
 from sardonyx.trainer.ops import (
     attention_kernels,
     blocks,
+    channel_kernels,
     convolution_kernels,
     gelu_kernels,
     matrix_pieces,
     normalization_kernels,
     parallel,
+    winograd,
 )
+from sardonyx.trainer.ops.convolution_finish import Finish
 from sardonyx.trainer.ops.dense import _gradient_run, dense_primitive, dense_relu_primitive
 from sardonyx.trainer.ops.linalg import matmul_primitive
 from sardonyx.trainer.ops.parallel import on_threads
@@ -59,6 +62,25 @@ def convolution(
     return run
 
 
+def pooled_convolution() -> Any:
+    images, kernel, dy, bias = IMAGES
+    out, chosen = winograd.correlate_3x3_pooled(images, kernel, (1, 1), (30, 31), Finish(bias, True), True)
+    return out, *winograd.correlate_3x3_pooled_gradients(images, dy, chosen, kernel, (1, 1), (30, 31), with_bias=True)
+
+
+def kept_convolution() -> Any:
+    images, kernel, _, bias = IMAGES
+    kept = np.empty((36, 33 * 8 * 8 * 24), np.float32)
+    out = winograd.correlate_3x3(images, kernel, (1, 1), (30, 31), Finish(bias), kept)
+    return out, kept, *winograd.correlate_3x3_gradients(images, out, kernel, (1, 1), kept, with_bias=True)
+
+
+def normalized_channels() -> Any:
+    out, mean, variance = channel_kernels.normalize_channels(FAR[None], X[:96], Y[:96], 1e-3, 1, True, FAR[None, ::-1])
+    made = channel_kernels.normalize_channels_gradient(out, FAR[None], X[:96], mean, variance, 1e-3, 1)
+    return out, mean, variance, *made
+
+
 def product(x: np.ndarray, y: np.ndarray, out: bool = False) -> Callable[[], Any]:
     if not out:
         return lambda: matrix_pieces.matrix_product(x, y)
@@ -86,6 +108,7 @@ X, Y = numbers(LARGE), numbers(LARGE)
 SQUARE = numbers(240, 240)
 ROWS = numbers(5, 101, 240)
 FAR = numbers(5003, 96) + 40 * (np.arange(5003) > 4000)[:, None].astype(np.float32)
+IMAGES = numbers(33, 30, 31, 24), numbers(3, 3, 24, 20), numbers(33, 15, 15, 20), numbers(20)
 STACK = numbers(65, 60, 64), numbers(65, 64, 66)
 
 KERNELS: dict[str, Callable[[], Any]] = {
@@ -115,6 +138,10 @@ KERNELS: dict[str, Callable[[], Any]] = {
     "depthwise": convolution((3, 3), (1, 1), groups=24),
     "depthwise by steps": convolution((3, 3), (2, 2), groups=24, multiplier=2),
     "convolution": convolution((3, 3), (2, 2), filters=17),
+    "convolution by tiles": convolution((3, 3), (1, 1)),
+    "convolution and pooling": pooled_convolution,
+    "convolution that keeps tiles": kept_convolution,
+    "channels normalized": normalized_channels,
     "grouped convolution": convolution((2, 3), (1, 2), filters=18, groups=3),
     "pointwise": convolution((1, 1), (1, 1), filters=40),
     "dense": lambda: dense_primitive.run(ROWS, SQUARE, SQUARE[0]),
@@ -140,6 +167,9 @@ def test_bits_do_not_depend_on_threads(name, monkeypatch):
 
 SHARED = [
     "convolution",
+    "convolution by tiles",
+    "convolution and pooling",
+    "channels normalized",
     "depthwise",
     "pointwise",
     "rows normalized",
