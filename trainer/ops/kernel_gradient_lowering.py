@@ -118,34 +118,62 @@ def _as_products(
     """Depthwise: for each row of taps, products of lines of the image with lines of the gradient, summed over lines.
 
     That gives every pair of their cells; those that lie as far apart as a tap says are added up by a constant matrix.
+    Padding is left out: lines outside of the image give nothing, and cells outside are in no pair.
     """
-    if any(low or high for low, high in pads):
-        x = pad_image(emit, x, pads)
+    rows = _rows_inside(x.shape[2], dy.shape[2], taps[0], strides[0], dilation[0], pads[0][0])
+    if rows is None:
+        x = pad_image(emit, x, [pads[0], (0, 0)])
+        rows = [(0, dy.shape[2], tap * dilation[0]) for tap in range(taps[0])]
     batch, width, (high, narrow) = x.shape[0], dy.shape[1] // groups, dy.shape[2:]
     planes = emit.transpose(x, (1, 0, 2, 3))
     split = emit.reshape(dy, (batch, groups, width, high, narrow))
-    lines = emit.reshape(emit.transpose(split, (1, 0, 3, 2, 4)), (groups, batch * high, width * narrow))
+    lines = emit.reshape(emit.transpose(split, (1, 0, 3, 2, 4)), (groups, batch, high, width * narrow))
     wide = x.shape[3]
     pairs = []
-    for tap in range(taps[0]):
-        first = tap * dilation[0]
-        bounds = [emit.shape((first,)), emit.shape((first + (high - 1) * strides[0] + 1,))]
-        spec = TensorSpec((groups, batch, high, wide), x.dtype)
-        seen = emit(
-            "Slice", planes, *bounds, emit.constant([2], np.int64), emit.constant([strides[0]], np.int64), spec=spec
-        )
-        turned = emit.transpose(emit.reshape(seen, (groups, batch * high, wide)), (0, 2, 1))
-        product = emit("MatMul", turned, lines, spec=TensorSpec((groups, wide, width * narrow), x.dtype))
+    for first, count, start in rows:
+        seen = _lines(emit, planes, start, count, strides[0])
+        given = emit.reshape(_lines(emit, lines, first, count, 1), (groups, batch * count, width * narrow))
+        turned = emit.transpose(emit.reshape(seen, (groups, batch * count, wide)), (0, 2, 1))
+        product = emit("MatMul", turned, given, spec=TensorSpec((groups, wide, width * narrow), x.dtype))
         pairs.append(emit.reshape(product, (1, groups, wide, width, narrow)))
     every = emit("Concat", *pairs, axis=0, spec=TensorSpec((taps[0], groups, wide, width, narrow), x.dtype))
     every = emit.reshape(emit.transpose(every, (0, 1, 3, 2, 4)), (taps[0] * groups * width, wide * narrow))
     apart = np.zeros((wide, narrow, taps[1]), x.dtype)  # pyright: ignore[reportArgumentType, reportCallIssue]
     for cell, tap in np.ndindex(narrow, taps[1]):  # pyright: ignore[reportArgumentType, reportCallIssue]
-        apart[cell * strides[1] + tap * dilation[1], cell, tap] = 1
+        place = cell * strides[1] + tap * dilation[1] - pads[1][0]
+        if 0 <= place < wide:
+            apart[place, cell, tap] = 1
     matrix = emit.constant(apart.reshape(-1, taps[1]))
     spec = TensorSpec((taps[0] * groups * width, taps[1]), x.dtype)
     sums = emit.reshape(emit("MatMul", every, matrix, spec=spec), (taps[0], groups * width, taps[1], 1))
     return emit.transpose(sums, (0, 2, 3, 1))
+
+
+def _rows_inside(
+    size: Size, result: Size, taps: Any, stride: Any, dilation: Any, low: Size
+) -> list[tuple[Size, Size, Size]] | None:
+    """For each row of taps, the first line of the result for which it lies in the image, how many there are, and where
+    it then lies; None where sizes are unknown or a row never lies in the image."""
+    if not is_static((size, result, low)):
+        return None
+    found: list[tuple[Size, Size, Size]] = []
+    for tap in range(taps):
+        shift = tap * dilation - low
+        first = max(0, -(shift // stride))
+        count = min(result, (size - 1 - shift) // stride + 1) - first  # pyright: ignore
+        if count <= 0:
+            return None
+        found.append((first, count, first * stride + shift))
+    return found
+
+
+def _lines(emit: Emitter, images: Value, start: Size, count: Size, stride: Any) -> Value:
+    """Lines of images (axis 2) from the first to be seen on."""
+    if stride == 1 and isinstance(start, int) and start == 0 and count == images.shape[2]:
+        return images
+    bounds = emit.shape((start,)), emit.shape((start + (count - 1) * stride + 1,))
+    spec = TensorSpec((*images.shape[:2], count, *images.shape[3:]), images.dtype)
+    return emit("Slice", images, *bounds, emit.constant([2], np.int64), emit.constant([stride], np.int64), spec=spec)
 
 
 def _as_batch(
