@@ -49,7 +49,7 @@ def owned(layer: Any, kinds: tuple[type, ...] | type) -> list[Any]:
             continue
         if isinstance(value, kinds):
             found.setdefault(id(value), value)
-        elif isinstance(value, (list, tuple, set, dict)):
+        elif isinstance(value, (list, tuple, set, dict)) and value:
             for leaf in leaves(value, seen):
                 if isinstance(leaf, kinds):
                     found.setdefault(id(leaf), leaf)

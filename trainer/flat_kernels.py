@@ -23,6 +23,7 @@ from .ops.crossentropy_primitives import sparse_cross_entropy_primitive, sparse_
 from .ops.linalg import matmul_primitive
 from .ops.matrix_pieces import matrix_product
 from .ops.rectifier import relu_primitive
+from .ops.reduce import mean_primitive
 from .ops.selection import BITS, gate_primitive
 
 SHORT = 64
@@ -139,6 +140,18 @@ def _sum(place: Place) -> bool:
     return True
 
 
+def _mean(place: Place) -> bool:
+    """Over all axes, as a loss is."""
+    (x,) = place.inputs
+    axes, kind = place.attributes["axes"], place.outputs[0].spec.dtype
+    if x is None or not x.is_fixed or kind.char not in "fd" or len(axes) != x.array.ndim or not x.array.size:
+        return False
+    out = place.result()
+    place.add(np.add.reduce, [x], axes, kind, out, place.attributes["keepdims"])
+    place.add(np.multiply, [], out, kind.type(1.0 / x.array.size), out)
+    return True
+
+
 def _view(place: Place) -> bool:
     (x,) = place.inputs
     if x is None or place.outputs[0].array is not None:
@@ -233,6 +246,7 @@ FORMS: dict[Primitive, Callable[[Place], bool]] = {
     relu_primitive: _relu,
     matmul_primitive: _matmul,
     sum_primitive: _sum,
+    mean_primitive: _mean,
     transpose_primitive: _view,
     reshape_primitive: _view,
     gate_primitive: _gate,

@@ -184,7 +184,7 @@ OWN_MEMORY = frozenset({
     "average_pool", "average_pool_gradient", "batch_normalization_gradient", "batch_normalization_training",
     "convolution", "convolution_gradients", "convolution_input_gradient", "convolution_kernel_gradient",
     "convolution_relu", "gate", "keeping_convolution", "kept_convolution_gradients", "matmul", "max_pool",
-    "max_pool_gradient", "pooled_convolution", "pooled_convolution_gradients", "rectified_normalization",
+    "max_pool_gradient", "mean", "pooled_convolution", "pooled_convolution_gradients", "rectified_normalization",
     "relu", "sparse_softmax_cross_entropy",
     "sparse_softmax_cross_entropy_gradient", "sum",
 })  # fmt: skip

@@ -61,6 +61,9 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
     "stacks": (ops.matmul, [spec(3, 2, 4), spec(3, 4, 5)]),
     "numbers": (lambda x: ops.mean(x) * 2.0 + ops.sum(x), [spec(5, 3)]),
     "sums": (lambda x: [ops.sum(x * 1.0, axis=a) for a in (0, (0, 1), -1, None)], [spec(12, 3, 2)]),
+    "means": (
+        lambda x: [ops.mean(x * 1.0, axis=a, keepdims=k) for a in (0, None) for k in (False, True)], [spec(12, 3, 2)]
+    ),
     "input": (lambda x: (x, ops.transpose(x), ops.convert_to_tensor([1.0, 2.0])), [spec(2, 3)]),
     "integers": (lambda x: (x // 2 + 1, ops.cast(x, "float32") / 2.0), [spec(5, dtype="int32")]),
     "nothing": (lambda x: ops.relu(x + 1.0), [spec(0, 3)]),
