@@ -289,7 +289,7 @@ class Writer:
                 self.values[id(tensor)] = Value(value.name, tensor.spec)
                 if value.name in self.onnx.specs and self.onnx.specs[value.name].shape != tensor.spec.shape:
                     self.onnx.specs[value.name] = tensor.spec
-                if not all(names(size) <= self.sources.known() for size in tensor.shape):
+                if not is_static(tensor.shape) and not all(names(x) <= self.sources.known() for x in tensor.shape):
                     self.sources.add(Value(value.name, tensor.spec))
         self.node = outer
 
@@ -320,6 +320,7 @@ class Writer:
         made = {name for node in self.onnx.nodes for name in node.outputs}
         renamed: dict[str, str] = {}
         outputs: list[str] = []
+        given: set[str] = set()
         of_nodes = self._names_of_nodes(made)
         for tensor, name in zip(tensors, wanted, strict=True):
             value = self.value_of(tensor)
@@ -329,14 +330,16 @@ class Writer:
                 value = self("Identity", value)
             if name in made and name not in renamed and name != value.name:
                 renamed[name] = self.unique(name)
-            is_free = name not in outputs and (name == value.name or name in renamed or name in of_nodes)
+            is_free = name not in given and (name == value.name or name in renamed or name in of_nodes)
             outputs.append(name if is_free else self.unique(name))
+            given.add(outputs[-1])
             renamed[value.name] = outputs[-1]
         self.onnx.rename(renamed)
         self.onnx.outputs += outputs
         self.onnx.specs.update((name, x.spec) for name, x in zip(outputs, tensors, strict=True))
         for key, value in self.values.items():
-            self.values[key] = Value(renamed.get(value.name, value.name), value.spec)
+            if value.name in renamed:
+                self.values[key] = Value(renamed[value.name], value.spec)
 
     def _names_of_nodes(self, made: set[str]) -> set[str]:
         """Names that nodes have and no value: an output may have them, too."""

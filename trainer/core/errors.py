@@ -56,12 +56,19 @@ def is_users_file(file: str) -> bool:
     return not is_own_file(file) and not file.startswith((STANDARD_LIBRARY, "<frozen")) and SITE_PACKAGES not in file
 
 
+_PASSED: dict[str, bool] = {}
+"""Of source files that were met on the stack: whether lines of them are passed over in the search for the user's."""
+
+
 def user_line(depth: int = 1) -> SourceLine | None:
     """The innermost line on the stack that is not the library's own; None when there is none."""
     frame = sys._getframe(depth)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not is_own_file(file) and not file.startswith(("<frozen", NUMPY_FOLDER)):
+        passed = _PASSED.get(file)
+        if passed is None:
+            passed = _PASSED[file] = is_own_file(file) or file.startswith(("<frozen", NUMPY_FOLDER))
+        if not passed:
             return SourceLine(file, frame.f_lineno, frame.f_code.co_name)
         frame = frame.f_back
     return None

@@ -49,6 +49,12 @@ class TensorSpec:
 
 def as_shape(shape: Sequence[Any], name: str | None = None) -> Shape:
     """A tuple of sizes from integers, `None`, names and symbolic sizes."""
+    if type(shape) is tuple:
+        for size in shape:
+            if type(size) is not int or size < 0:
+                break
+        else:
+            return shape
     if isinstance(shape, (int, str)):
         raise ShapeError(f"a shape is a tuple such as ({shape!r},), got {shape!r}")
     prefix = f"{name}_size" if name and name.isidentifier() else "size"

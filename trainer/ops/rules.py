@@ -16,6 +16,8 @@ from ..core.spec import TensorSpec
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
     """The shape that NumPy's broadcasting gives, symbolic sizes included; raises `ShapeError` naming the axis."""
+    if len(shapes) == 2 and shapes[0] == shapes[1]:
+        return tuple(shapes[0])
     rank = max((len(s) for s in shapes), default=0)
     result: list[Any] = []
     for axis in range(-rank, 0):
