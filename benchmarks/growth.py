@@ -82,6 +82,7 @@ def times(make: Callable[..., Any], depth: int, folder: Path) -> dict[str, float
         found[name] = spent(lambda: model.fit(x, x, verbose=0, epochs=STEPS)) / STEPS
     return {
         **found,
+        "clone": spent(lambda: sx.models.clone_model(model)),
         "summary": spent(lambda: model.summary(print_fn=lambda text: None)),
         "save": spent(lambda: model.save(file)),
         "load": spent(lambda: sx.saving.load_model(file)),

@@ -132,6 +132,7 @@ ACTIONS: dict[str, Callable[[Any, Path], Any]] = {
     "export": lambda model, folder: model.export(folder / "exported.onnx"),
     "predict": lambda model, folder: model.predict(X, verbose=0),
     "compiled step": lambda model, folder: fit(model, True),
+    "clone": lambda model, folder: sx.models.clone_model(model),
     "check": lambda model, folder: model.check(),
 }
 
