@@ -82,8 +82,13 @@ def bits(seed: np.ndarray, count: int, purpose: str = "numbers") -> np.ndarray:
 
 
 def sizes(shape: Shape) -> tuple[int, ...]:
-    """The shape in numbers; raises where a size is symbolic, and the operation becomes a node."""
-    return tuple([size.__index__() for size in shape])
+    """The shape in numbers; raises where a size is symbolic, and the operation becomes a node.
+
+    It is looked at before there is memory for the draw: some systems promise any amount, and end who takes it.
+    """
+    found = tuple([size.__index__() for size in shape])
+    check_count(found)
+    return found
 
 
 def check_seed(seed: TensorSpec) -> None:

@@ -291,3 +291,18 @@ ERRORS = [
 def test_errors_teach(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize("draw", [random.uniform, random.normal, random.truncated_normal], ids=lambda f: f.__name__)
+def test_too_many_numbers_are_refused_before_there_is_memory_for_them(draw, monkeypatch: pytest.MonkeyPatch):
+    asked: list[object] = []
+
+    def promise(*sizes, **options):
+        asked.append(sizes)
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "empty", promise)
+        with pytest.raises(ValueError, match=r"2\*\*31 numbers"):
+            draw((2**16, 2**16), seed=1)
+    assert not asked
