@@ -1,7 +1,8 @@
 """LSTM over a whole sequence: kernels, primitives and their ONNX forms (Hochreiter and Schmidhuber 1997).
 
 Inside, arrays are feature-major, (features, batch), so that a gate is a contiguous block of rows; gates stand in the
-order o, i, f, g. One product and one tanh a step: sigmoid(z) = tanh(z / 2) / 2 + 1 / 2, the half sits in the weights.
+order o, i, f, g. One product and one exp a step: tanh(z) = 2 / (1 + exp(-2 z)) - 1, the factors sit in the weights.
+NumPy's exp takes half the time of its tanh.
 """
 
 from __future__ import annotations
@@ -37,17 +38,19 @@ ONNX_ORDER = (0, 3, 1, 2)  # i, o, f, c of Keras's i, f, c, o
 
 
 def stacked_weights(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
-    """All weights as one matrix that is applied to [x; 1; h]: rows o, i, f (halved) and g."""
+    """All weights as one matrix that is applied to [x; 1; h]: rows o, i, f (negative) and g (twice that)."""
     features, units = kernel.shape[0], recurrent.shape[0]
     weights = np.empty((4 * units, features + 1 + units), kernel.dtype)
     for rows, columns in ((slice(0, units), slice(3 * units, None)), (slice(units, None), slice(0, 3 * units))):
         weights[rows, :features] = kernel[:, columns].T
         weights[rows, features] = 0 if bias is None else bias[columns]
         weights[rows, features + 1 :] = recurrent[:, columns].T
-    weights[: 3 * units] *= 0.5
+    weights[: 3 * units] *= -1
+    weights[3 * units :] *= -2
     return weights
 
 
+@np.errstate(over="ignore")
 def _forward(
     x: np.ndarray, h: np.ndarray | None, c: np.ndarray | None, kernel: np.ndarray, recurrent: np.ndarray,
     bias: np.ndarray | None, mask: np.ndarray | None, keep: bool,
@@ -71,10 +74,12 @@ def _forward(
     for t in range(steps):
         z, before, after = gates[t if keep else 0], cells[t if keep else t % 2], cells[t + 1 if keep else (t + 1) % 2]
         np.matmul(weights, stack[t], out=z)
-        np.tanh(z, out=z)
-        sigmoids = z[: 3 * units]
-        sigmoids *= 0.5
-        sigmoids += 0.5
+        np.exp(z, out=z)  # infinite where the gate is 0
+        z += 1
+        np.reciprocal(z, out=z)
+        new = z[3 * units :]
+        new *= 2
+        new -= 1
         np.multiply(z[2 * units : 3 * units], before, out=after)
         np.multiply(z[units : 2 * units], z[3 * units :], out=scratch)
         after += scratch

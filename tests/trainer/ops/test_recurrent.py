@@ -260,3 +260,19 @@ def test_gradients_of_several_blocks_of_steps_are_those_of_the_operations(kind, 
     kernels, operations = [sx.grad(lambda *a, f=f: loss(f(*a, mask)), (0, 1, 2, 3))(x, k, r, b) for f in layers]
     for found, expected in zip(kernels, operations, strict=True):
         np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize("size", [50.0, 1e3, 1e30])
+def test_gates_of_large_inputs_are_open_or_shut(size):
+    """Whatever is squashed inside may be infinite; warnings are errors here."""
+    x = np.array([[[size], [-size], [size]]], np.float32)
+    ones = np.ones((1, 4), np.float32)
+    with sx.GradientTape() as tape:
+        given = sx.Variable(x)
+        sequence, h, c = ops.lstm(given, None, None, None, ones, ones * 0, None)
+        loss = ops.sum(sequence)
+    tanh = np.tanh(np.float32(1))
+    np.testing.assert_allclose(np.asarray(sequence).reshape(-1), [tanh, 0, tanh], rtol=1e-6)
+    np.testing.assert_allclose(np.asarray(c), [[1]], rtol=1e-6)
+    np.testing.assert_allclose(np.asarray(h), [[tanh]], rtol=1e-6)
+    np.testing.assert_array_equal(np.asarray(tape.gradient(loss, given)), np.zeros_like(x))
