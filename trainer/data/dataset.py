@@ -16,6 +16,7 @@ class PyDataset:
     `on_epoch_begin` and `on_epoch_end` are called around each pass. With several `workers`, as many threads fetch up to
     `max_queue_size` items ahead while a step computes; what `__getitem__` reads must then bear being read by several at
     once. `use_multiprocessing` is accepted and makes no difference: threads serve, for NumPy and files let others run.
+    Raises `ValueError` for numbers below 0.
 
     >>> import numpy as np, sardonyx as sx
     >>> class Ones(sx.utils.PyDataset):
@@ -28,6 +29,9 @@ class PyDataset:
     """
 
     def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10) -> None:
+        for name, value in (("workers", workers), ("max_queue_size", max_queue_size)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise ValueError(f"PyDataset: {name} must be a whole number of at least 0, got {value!r}")
         self.workers = workers
         self.use_multiprocessing = use_multiprocessing
         self.max_queue_size = max_queue_size

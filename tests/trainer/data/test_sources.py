@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+import sardonyx as sx
 from sardonyx.trainer.data import sources, structure
 
 X = np.arange(10, dtype="float32")[:, None]
@@ -125,3 +126,17 @@ def test_workers_stop_with_the_epoch():
     epoch.close()
     assert threading.active_count() == 1
     assert max(data.read) <= 4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"workers": -1}, "workers must be a whole number of at least 0, got -1"),
+        ({"workers": "two"}, "workers must be a whole number of at least 0, got 'two'"),
+        ({"workers": True}, "workers must be a whole number of at least 0, got True"),
+        ({"max_queue_size": 1.5}, "max_queue_size must be a whole number of at least 0, got 1.5"),
+    ],
+)
+def test_a_dataset_refuses_what_is_no_number_of_workers(options, message):
+    with pytest.raises(ValueError, match=message):
+        sx.utils.PyDataset(**options)
