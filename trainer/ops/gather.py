@@ -159,7 +159,20 @@ def _scatter_add_run(indices: np.ndarray, updates: np.ndarray, *, shape: Shape) 
     return accumulate.scatter_add(indices, updates, tuple([size.__index__() for size in shape]))
 
 
+ADDED_ON_GPU = ("float32", "float16")
+
+
+def check_added(emit: Emitter, operation: str, dtype: np.dtype) -> None:
+    """Raises for types that onnxruntime cannot add up on a GPU, which it says only when it runs."""
+    if emit.on_gpu and dtype.name not in ADDED_ON_GPU:
+        raise NotImplementedError(
+            f"{operation}: on a GPU onnxruntime adds up {' and '.join(ADDED_ON_GPU)} alone, got {dtype.name}; cast the "
+            "values, or use sx.device('cpu')"
+        )
+
+
 def _scatter_add_lower(emit: Emitter, indices: Value, updates: Value, *, shape: Shape) -> Value:
+    check_added(emit, "scatter_add", updates.dtype)
     zeros = _zeros(emit, shape, updates.dtype)
     return emit("ScatterND", zeros, emit.cast(indices, INT64), updates, reduction="add", spec=zeros.spec)
 

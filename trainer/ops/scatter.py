@@ -19,7 +19,7 @@ from .broadcast import as_sizes
 from .comparison import equal as equal_to
 from .convert import cast, convert_to_tensor
 from .create import ones, zeros
-from .gather import check_updates, gather_nd_primitive, scatter_add_primitive
+from .gather import check_added, check_updates, gather_nd_primitive, scatter_add_primitive
 from .selection import gate, where
 from .slicing import index_primitive
 
@@ -55,6 +55,8 @@ def _update_run(x: np.ndarray, indices: np.ndarray, updates: np.ndarray, *, redu
 def _update_lower(emit: Emitter, x: Value, indices: Value, updates: Value, *, reduction: str | None) -> Value:
     if reduction in ("max", "min") and emit.opset < 18:
         raise NotImplementedError(f"scatter_update: reduction={reduction!r} needs opset 18 or newer, got {emit.opset}")
+    if reduction is not None:
+        check_added(emit, f"scatter_update with reduction={reduction!r}", x.dtype)
     return emit("ScatterND", x, emit.cast(indices, INT64), updates, reduction=reduction)
 
 

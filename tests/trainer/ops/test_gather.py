@@ -6,6 +6,7 @@ from op_cases import case, check_case, generated
 
 import sardonyx as sx
 from sardonyx import ops
+from sardonyx.exporters.convert import to_graph
 from sardonyx.trainer.core.errors import DtypeError, ShapeError, SymbolicValueError
 
 ROWS = np.array([2, 0, 2], "int32")
@@ -308,3 +309,22 @@ def test_an_infinite_update_spoils_its_own_row_alone(width):
     values[1] = np.inf
     result = np.asarray(ops.scatter([[0], [1], [2], [2]], values, (4, width)))
     np.testing.assert_array_equal(result[:, 0], [1, np.inf, 2, 0])
+
+
+@pytest.mark.parametrize(
+    ("call", "operation"),
+    [
+        (lambda x: ops.segment_sum(x, ROWS, 3), "scatter_add"),
+        (lambda x: ops.scatter(ROWS[:, None], x, (3,)), "scatter_add"),
+        (lambda x: ops.scatter_update(x, ROWS[:, None], x, reduction="add"), "scatter_update with reduction='add'"),
+        (lambda x: ops.scatter_update(x, ROWS[:, None], x, reduction="max"), "scatter_update with reduction='max'"),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float64", "int32", "int64"])
+def test_what_a_gpu_cannot_add_up_is_refused_before_it_runs(call, operation, dtype):
+    """Where onnxruntime's kernels for GPUs would fail in the middle of a training."""
+    graph = sx.trace(call, sx.TensorSpec((3,), dtype))
+    to_graph(graph)
+    with pytest.raises(NotImplementedError, match=rf"{operation}: on a GPU .* float32 and float16 alone, got {dtype}"):
+        to_graph(graph, on_gpu=True)
+    to_graph(sx.trace(call, sx.TensorSpec((3,))), on_gpu=True)
